@@ -1,0 +1,36 @@
+-- What is tracked, and the trigger function.
+
+CREATE FUNCTION event.capture_row() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'capture_row';
+COMMENT ON FUNCTION event.capture_row() IS
+'The row trigger of every tracked table
+
+Created by the first subscription or by event.track(); not to be used otherwise.';
+
+CREATE FUNCTION event.track(relation text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'track_wrapper';
+COMMENT ON FUNCTION event.track(text) IS
+'Starts to track a table, as a first subscription does
+
+Creates the trigger now, so that no later subscription has to find the table free of writers.
+Raises 55P03 if writers left no room for it, and what a subscription raises.';
+
+CREATE FUNCTION event.track(relation regclass) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'track_wrapper';
+COMMENT ON FUNCTION event.track(regclass) IS
+'Starts to track a table, as a first subscription does
+
+Creates the trigger now, so that no later subscription has to find the table free of writers.
+Raises 55P03 if writers left no room for it, and what a subscription raises.';
+
+-- Subscriptions are counted as the caller sees them: nobody learns of another role's.
+CREATE VIEW event.tracked AS
+    SELECT t.tgrelid::pg_catalog.regclass AS relation,
+           pg_catalog.array_agg(t.tgname::text ORDER BY t.tgname) AS triggers,
+           pg_catalog.bool_and(t.tgenabled = 'A') AS enabled,
+           (SELECT pg_catalog.count(*) FROM event.subscription s WHERE s.relation = t.tgrelid) AS subscriptions
+    FROM pg_catalog.pg_trigger t
+    WHERE t.tgfoid = 'event.capture_row()'::pg_catalog.regprocedure
+    GROUP BY t.tgrelid;
+COMMENT ON VIEW event.tracked IS 'Tracked tables and your subscriptions to them';
+GRANT SELECT ON event.tracked TO PUBLIC;

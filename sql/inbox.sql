@@ -1,0 +1,53 @@
+-- The inbox: read, page, acknowledge.
+
+CREATE FUNCTION event.events(
+    session_id uuid DEFAULT NULL,
+    after text DEFAULT NULL,
+    max_events integer DEFAULT 1000
+) RETURNS SETOF event.change
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1000 AS 'MODULE_PATHNAME', 'events_wrapper';
+COMMENT ON FUNCTION event.events(uuid, text, integer) IS
+'The events of a session after a cursor, in order
+
+after: the cursor of the last event that you have seen; without it, what has been acknowledged. Reading does
+not consume: the same call gives the same events until event.ack().
+Raises 22P02 for a text that is no cursor, 24000 for a cursor that is unknown or has expired.';
+
+CREATE FUNCTION event.ack(cursor text, session_id uuid DEFAULT NULL) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ack_wrapper';
+COMMENT ON FUNCTION event.ack(text, uuid) IS
+'Acknowledges all events up to and including a cursor
+
+Returns how many are still pending. Doing it again changes nothing, and it never moves back.
+Raises 22P02 for a text that is no cursor, 24000 for a cursor that is unknown or has expired.';
+
+CREATE FUNCTION event.cursor(at timestamptz DEFAULT NULL) RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cursor_wrapper';
+COMMENT ON FUNCTION event.cursor(timestamptz) IS
+'The newest position of the feed
+
+Everything that commits later comes after it. at: not supported yet.';
+
+CREATE FUNCTION event.feed(
+    session_id uuid,
+    after text DEFAULT NULL,
+    page_size integer DEFAULT 100
+) RETURNS json
+    LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'feed_wrapper';
+COMMENT ON FUNCTION event.feed(uuid, text, integer) IS
+'A page of events as JSON: events, cursor, has_next
+
+Pass the cursor as after to get the next page; an empty page has a fresh one, too. after and the errors are
+those of event.events().';
+
+CREATE FUNCTION event.diff(
+    session_id uuid DEFAULT NULL,
+    after text DEFAULT NULL,
+    color boolean DEFAULT false
+) RETURNS SETOF text
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1000 AS 'MODULE_PATHNAME', 'diff_wrapper';
+COMMENT ON FUNCTION event.diff(uuid, text, boolean) IS
+'The events of a session as lines to read
+
++ inserted, - deleted, ~ updated with the old and the new value. color: with terminal colours.
+after and the errors are those of event.events().';

@@ -1,0 +1,91 @@
+//! What other backends say about relations and roles, noted until the cache is next used.
+//!
+//! An invalidation comes at any time, also in the middle of our own reads: it must only be noted here.
+
+use std::cell::{Cell, RefCell};
+
+use pgrx::pg_guard;
+use pgrx::pg_sys::{self, Datum, Oid};
+
+use crate::tables::registry;
+
+/// So many relations are noted one by one; after more everything is dropped.
+const MOST: usize = 64;
+
+/// What has been noted.
+pub struct Pending {
+    /// Forget everything.
+    pub everything: bool,
+    /// Some relation's subscriptions have changed.
+    pub subscriptions: bool,
+    /// These relations have changed.
+    pub relations: Vec<Oid>,
+}
+
+thread_local! {
+    static NOTED: Cell<bool> = const { Cell::new(true) };
+    static EVERYTHING: Cell<bool> = const { Cell::new(true) };
+    static SUBSCRIPTIONS: Cell<bool> = const { Cell::new(false) };
+    static RELATIONS: RefCell<Vec<Oid>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Registers the callbacks; the server has no way to unregister them.
+pub fn init() {
+    // SAFETY: called once per backend; the functions live as long as the library, which is never unloaded.
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_invalidated), Datum::null());
+        for cache in [
+            pg_sys::SysCacheIdentifier::AUTHOID,
+            pg_sys::SysCacheIdentifier::AUTHMEMROLEMEM,
+        ] {
+            pg_sys::CacheRegisterSyscacheCallback(
+                cache as i32,
+                Some(role_invalidated),
+                Datum::null(),
+            );
+        }
+    }
+}
+
+/// Everything has to be read anew, as after a rollback of the own subscriptions.
+pub fn note_everything() {
+    EVERYTHING.set(true);
+    NOTED.set(true);
+}
+
+/// What has been noted since the last call; `None` if nothing has.
+pub fn take() -> Option<Pending> {
+    NOTED.replace(false).then(|| Pending {
+        everything: EVERYTHING.replace(false),
+        subscriptions: SUBSCRIPTIONS.replace(false),
+        relations: RELATIONS.take(),
+    })
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn relation_invalidated(_arg: Datum, relation: Oid) {
+    if relation == Oid::INVALID {
+        registry::at_invalidation();
+        note_everything();
+    } else if Some(relation) == registry::subscription_change() {
+        SUBSCRIPTIONS.set(true);
+        NOTED.set(true);
+    } else if registry::is_known(relation) {
+        registry::at_invalidation();
+        NOTED.set(true);
+    } else {
+        RELATIONS.with(|relations| match relations.try_borrow_mut() {
+            Ok(mut relations) if relations.len() < MOST => {
+                relations.push(relation);
+                NOTED.set(true);
+            }
+            _ => note_everything(),
+        });
+    }
+}
+
+/// Role memberships decide who may read what.
+#[pg_guard]
+unsafe extern "C-unwind" fn role_invalidated(_arg: Datum, _cache: i32, _hash: u32) {
+    note_everything();
+}

@@ -1,0 +1,182 @@
+//! What is watched, cached per backend by relation.
+//!
+//! An entry holds the relation's columns and its table and column subscriptions; row and field
+//! subscriptions are never loaded, only whether there may be any. An invalidation of the relation drops its
+//! entry. A change of subscriptions invalidates a small table of ours instead of the relation, so that
+//! its plans stay: then the entries of those relations are dropped that a transaction has changed which
+//! may have ended since we last looked.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use pgrx::pg_sys::{self, Oid};
+
+use super::invalidation;
+use super::value::Renderer;
+use crate::change::event::Readable;
+use crate::change::matching::{WatchedColumns, Watchers};
+use crate::change::operation::ColumnNumber;
+use crate::change::recipients::{Recipient, Recipients};
+use crate::change::relation::RelationNames;
+use crate::pg::output::{Trust, trust};
+use crate::pg::relation::{Column, Description};
+use crate::pg::{relation, role, transaction};
+use crate::tables::{registry, session, subscription, watch};
+
+/// A relation that somebody subscribed to.
+pub struct WatchedRelation {
+    pub oid: Oid,
+    pub names: Rc<RelationNames>,
+    /// The primary key's columns, in key order.
+    pub key: Vec<ColumnNumber>,
+    pub watchers: Watchers,
+    /// Whether row and field subscriptions have to be looked up.
+    pub keyed: bool,
+    /// Live columns that have stored values, ascending.
+    pub columns: Vec<ColumnNumber>,
+    /// By attribute number less one; `None` for a dropped column.
+    storage: Vec<Option<Storage>>,
+}
+
+/// How a column's values are compared and rendered.
+pub struct Storage {
+    pub kind: Oid,
+    pub trust: Trust,
+    pub by_value: bool,
+    pub length: i16,
+    pub renderer: Renderer,
+}
+
+impl WatchedRelation {
+    pub fn storage(&self, column: ColumnNumber) -> &Storage {
+        self.storage[column as usize - 1]
+            .as_ref()
+            .expect("a live column")
+    }
+
+    /// The columns that an insert tells: those that are watched, and the key.
+    pub fn told_by_insert(&self, watched: &WatchedColumns) -> impl Iterator<Item = ColumnNumber> {
+        self.columns
+            .iter()
+            .copied()
+            .filter(move |column| watched.contains(*column) || self.key.contains(column))
+    }
+}
+
+#[derive(Default)]
+struct Cache {
+    /// Of the registry.
+    generation: u64,
+    /// `None` for a relation that nobody watches.
+    relations: HashMap<Oid, Option<Rc<WatchedRelation>>>,
+}
+
+thread_local! {
+    static CACHE: RefCell<Cache> = RefCell::default();
+    /// Every transaction that may have changed subscriptions since the cache was true has this id or a
+    /// later one.
+    static HORIZON: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What is watched of the relation, `None` if nothing is.
+///
+/// # Safety
+/// The relation is open.
+pub unsafe fn watched(open: pg_sys::Relation) -> Option<Rc<WatchedRelation>> {
+    apply_invalidations();
+    // SAFETY: the caller's promise.
+    let oid = unsafe { (*open).rd_id };
+    if let Some(known) = CACHE.with_borrow(|cache| cache.relations.get(&oid).cloned()) {
+        return known;
+    }
+    // SAFETY: the caller's promise.
+    let description = unsafe { relation::of_open(open) };
+    let loaded = load(&description).map(Rc::new);
+    CACHE.with_borrow_mut(|cache| cache.relations.insert(oid, loaded.clone()));
+    loaded
+}
+
+fn apply_invalidations() {
+    let Some(pending) = invalidation::take() else {
+        return;
+    };
+    let generation = registry::generation();
+    let known_generation = CACHE.with_borrow(|cache| cache.generation);
+    if pending.everything || generation != known_generation {
+        HORIZON.set(transaction::oldest_running_xid());
+        CACHE.set(Cache {
+            generation,
+            relations: HashMap::new(),
+        });
+        return;
+    }
+    let mut stale = pending.relations;
+    if pending.subscriptions {
+        // Read before the changes, so that whatever they miss has this id or a later one.
+        let horizon = transaction::oldest_running_xid();
+        stale.extend(watch::changed_since(HORIZON.replace(horizon)));
+    }
+    CACHE.with_borrow_mut(|cache| {
+        cache
+            .relations
+            .retain(|relation, _| !stale.contains(relation))
+    });
+}
+
+fn load(description: &Description) -> Option<WatchedRelation> {
+    // Neither can be told truly: what may be seen of a row, and which row it is. Both are refused when
+    // subscribing and may come later.
+    if description.row_security || description.key.is_empty() {
+        return None;
+    }
+    let everyone = permitted(subscription::watchers(description.oid), description);
+    let keyed = watch::is_keyed(description.oid);
+    if everyone.is_empty() && !keyed {
+        return None;
+    }
+    let highest = description
+        .columns
+        .iter()
+        .map(|column| column.number)
+        .max()
+        .unwrap_or(0);
+    let mut storage: Vec<Option<Storage>> = (0..highest).map(|_| None).collect();
+    for column in &description.columns {
+        storage[column.number as usize - 1] = Some(Storage {
+            kind: column.kind,
+            trust: trust(column.kind),
+            by_value: column.by_value,
+            length: column.length,
+            renderer: Renderer::of(column.kind),
+        });
+    }
+    let stored = |column: &&Column| !column.is_virtual;
+    Some(WatchedRelation {
+        oid: description.oid,
+        names: Rc::new(description.names()),
+        key: description.key.clone(),
+        watchers: Watchers::new(everyone),
+        keyed,
+        columns: description
+            .columns
+            .iter()
+            .filter(stored)
+            .map(|column| column.number)
+            .collect(),
+        storage,
+    })
+}
+
+/// Without the sessions whose owner may not read any of it: they get nothing, and a change that
+/// concerns only them is not worth a lock.
+fn permitted(everyone: Recipients, description: &Description) -> Recipients {
+    everyone.filter(|recipient: &Recipient| {
+        session::find(recipient.session).is_some_and(|session| {
+            match role::readable(session.owner, description) {
+                Readable::All => true,
+                Readable::Columns(columns) => !columns.is_empty(),
+            }
+        })
+    })
+}

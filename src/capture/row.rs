@@ -1,0 +1,129 @@
+//! The two images of a changed row.
+
+use pgrx::pg_sys::{self, Datum};
+
+use super::relation::WatchedRelation;
+use crate::change::diff::{RowPair, Side};
+use crate::change::operation::ColumnNumber;
+use crate::pg::{ffi, output};
+
+/// The images that the trigger manager hands to a row trigger, deformed once.
+pub struct Images<'a> {
+    relation: &'a WatchedRelation,
+    old: Option<Image<'a>>,
+    new: Option<Image<'a>>,
+}
+
+/// The values of a slot, by attribute number less one.
+struct Image<'a> {
+    values: &'a [Datum],
+    nulls: &'a [bool],
+}
+
+impl Image<'_> {
+    /// # Safety
+    /// The slot holds a tuple and stays untouched while the image lives.
+    unsafe fn of(slot: *mut pg_sys::TupleTableSlot) -> Self {
+        // SAFETY: the caller's promise; deforming fills a value and a flag for each attribute.
+        unsafe {
+            pg_sys::slot_getallattrs(slot);
+            let natts = (*(*slot).tts_tupleDescriptor).natts as usize;
+            Self {
+                values: std::slice::from_raw_parts((*slot).tts_values, natts),
+                nulls: std::slice::from_raw_parts((*slot).tts_isnull, natts),
+            }
+        }
+    }
+
+    fn value(&self, column: ColumnNumber) -> Option<Datum> {
+        let at = column as usize - 1;
+        (!self.nulls[at]).then(|| self.values[at])
+    }
+}
+
+impl<'a> Images<'a> {
+    /// # Safety
+    /// Each slot is null or holds a tuple of the relation, and stays untouched while the images live.
+    pub unsafe fn new(
+        relation: &'a WatchedRelation,
+        old: *mut pg_sys::TupleTableSlot,
+        new: *mut pg_sys::TupleTableSlot,
+    ) -> Self {
+        // SAFETY: the caller's promise.
+        let image = |slot: *mut pg_sys::TupleTableSlot| {
+            (!slot.is_null()).then(|| unsafe { Image::of(slot) })
+        };
+        Self {
+            relation,
+            old: image(old),
+            new: image(new),
+        }
+    }
+
+    fn value(&self, side: Side, column: ColumnNumber) -> Option<Datum> {
+        let image = match side {
+            Side::Old => self.old.as_ref(),
+            Side::New => self.new.as_ref(),
+        };
+        image.expect("the operation has this image").value(column)
+    }
+}
+
+impl RowPair for Images<'_> {
+    fn differs(&self, column: ColumnNumber) -> bool {
+        match (self.value(Side::Old, column), self.value(Side::New, column)) {
+            (None, None) => false,
+            (Some(old), Some(new)) => {
+                let storage = self.relation.storage(column);
+                // SAFETY: both are values of the column's type.
+                unsafe { !same_image(old, new, storage.by_value, storage.length) }
+            }
+            _ => true,
+        }
+    }
+
+    fn json(&self, side: Side, column: ColumnNumber, out: &mut Vec<u8>) -> bool {
+        match self.value(side, column) {
+            // SAFETY: the renderer is the column's.
+            Some(value) => unsafe { self.relation.storage(column).renderer.render(value, out) },
+            None => {
+                out.extend_from_slice(b"null");
+                true
+            }
+        }
+    }
+
+    fn text(&self, side: Side, column: ColumnNumber, out: &mut Vec<u8>) {
+        if let Some(value) = self.value(side, column) {
+            let storage = self.relation.storage(column);
+            // A key whose output function raises has an empty text, as its JSON is null.
+            let text = output::canonical(value, storage.kind, storage.trust).unwrap_or_default();
+            out.extend_from_slice(&text);
+        }
+    }
+}
+
+/// Whether two values have the same image. An unchanged TOASTed value keeps its pointer in an UPDATE, so
+/// equal pointers decide without fetching it.
+///
+/// # Safety
+/// Both are non-null values of a type with this by-value flag and length.
+unsafe fn same_image(old: Datum, new: Datum, by_value: bool, length: i16) -> bool {
+    if by_value {
+        return old.value() == new.value();
+    }
+    // SAFETY: the caller's promise: a varlena's length stands at its beginning, so both can be compared as
+    // they are stored, pointers to TOAST among them.
+    unsafe {
+        if length == -1 {
+            let stored = |value: Datum| {
+                let start = value.cast_mut_ptr::<u8>();
+                std::slice::from_raw_parts(start, pgrx::varlena::varsize_any(start.cast()))
+            };
+            if stored(old) == stored(new) {
+                return true;
+            }
+        }
+        ffi::image_eq(old, new, by_value, length)
+    }
+}

@@ -1,0 +1,327 @@
+//! The events that a recorded change is for one session.
+
+use super::cursor::{ChangeOrder, Cursor, Position};
+use super::operation::{ColumnNumber, Operation, SubscriptionType};
+use super::recipients::Recipient;
+use super::record::{KeyColumn, Part, Record, Value};
+use super::relation::RelationNames;
+
+/// A transaction's place, as the events of it tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    pub position: Position,
+    pub nonce: u32,
+    pub xid: u64,
+    /// `2026-01-01T00:00:00.000000Z`
+    pub at: [u8; AT_LENGTH],
+}
+
+/// The number of characters of every `at`.
+pub const AT_LENGTH: usize = 27;
+
+impl Stamp {
+    pub fn cursor(&self, order: ChangeOrder, field: u16) -> Cursor {
+        Cursor {
+            position: self.position,
+            order,
+            field,
+            nonce: self.nonce,
+        }
+    }
+}
+
+/// Which columns of a relation a session's owner may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readable {
+    All,
+    /// Ascending; empty if none.
+    Columns(Vec<ColumnNumber>),
+}
+
+impl Readable {
+    pub fn contains(&self, column: ColumnNumber) -> bool {
+        match self {
+            Self::All => true,
+            Self::Columns(columns) => columns.binary_search(&column).is_ok(),
+        }
+    }
+}
+
+/// A recorded change at its place in its transaction.
+#[derive(Clone, Copy)]
+pub struct Change<'a> {
+    pub order: ChangeOrder,
+    pub relation: &'a RelationNames,
+    pub record: &'a Record<'a>,
+}
+
+/// One event of one session: a row that came or went, or a field that changed.
+#[derive(Clone, Copy)]
+pub struct Event<'a> {
+    pub change: Change<'a>,
+    pub subscription: SubscriptionType,
+    pub content: Content<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub enum Content<'a> {
+    /// The recorded columns; of a session that subscribed to columns only those and the key.
+    RowInsert {
+        parts: &'a [Part<'a>],
+        recipient: &'a Recipient,
+        readable: &'a Readable,
+    },
+    RowDelete,
+    FieldUpdate {
+        column: &'a [u8],
+        part: &'a Part<'a>,
+    },
+}
+
+impl<'a> Event<'a> {
+    /// The last piece of the cursor's ordinal.
+    pub fn field(&self) -> u16 {
+        match self.content {
+            Content::FieldUpdate { part, .. } => part.column as u16,
+            Content::RowInsert { .. } | Content::RowDelete => 0,
+        }
+    }
+
+    pub fn key(&self) -> &'a [KeyColumn<'a>] {
+        &self.change.record.key
+    }
+
+    pub fn operation(&self) -> Operation {
+        self.change.record.operation
+    }
+
+    /// The columns that the payload shows or names as unrenderable, with their names.
+    pub fn columns(&self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> {
+        let relation = self.change.relation;
+        let key = self.key();
+        let (parts, share) = match self.content {
+            Content::RowInsert {
+                parts,
+                recipient,
+                readable,
+            } => (parts, Some((recipient, readable))),
+            Content::FieldUpdate { part, .. } => (std::slice::from_ref(part), None),
+            Content::RowDelete => (&[][..], None),
+        };
+        parts
+            .iter()
+            .filter(move |part| match share {
+                Some((recipient, readable)) => {
+                    let asked = recipient.wants_every_column()
+                        || recipient.columns.binary_search(&part.column).is_ok()
+                        || key.iter().any(|key| key.column == part.column);
+                    asked && readable.contains(part.column)
+                }
+                None => true,
+            })
+            .filter_map(move |part| Some((relation.column(part.column)?, part.new)))
+    }
+}
+
+/// Calls `visit` for each event that the change is for the recipient, in order. Fields of columns that
+/// have been dropped since or may not be read, and changes whose key is such, are no events.
+pub fn for_each<'a>(
+    change: Change<'a>,
+    recipient: &'a Recipient,
+    readable: &'a Readable,
+    mut visit: impl FnMut(Event<'a>),
+) {
+    let record = change.record;
+    let shown = |column| {
+        change
+            .relation
+            .column(column)
+            .filter(|_| readable.contains(column))
+    };
+    if record.key.iter().any(|key| shown(key.column).is_none()) {
+        return;
+    }
+    let whole_row = |content| {
+        recipient
+            .hears_row(record.operation)
+            .map(|subscription| Event {
+                change,
+                subscription,
+                content,
+            })
+    };
+    match record.operation {
+        Operation::Insert => {
+            if let Some(event) = whole_row(Content::RowInsert {
+                parts: &record.parts,
+                recipient,
+                readable,
+            }) {
+                visit(event);
+            }
+        }
+        Operation::Delete => {
+            if let Some(event) = whole_row(Content::RowDelete) {
+                visit(event);
+            }
+        }
+        Operation::Update => {
+            for part in &record.parts {
+                let heard = recipient.hears_field(part.column);
+                if let (Some(subscription), Some(column)) = (heard, shown(part.column)) {
+                    visit(Event {
+                        change,
+                        subscription,
+                        content: Content::FieldUpdate { column, part },
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::operation::SessionId;
+    use super::*;
+
+    fn relation() -> RelationNames {
+        RelationNames {
+            schema: b"public".to_vec(),
+            name: b"person".to_vec(),
+            qualified: b"public.person".to_vec(),
+            columns: vec![
+                (1, b"id".to_vec()),
+                (2, b"name".to_vec()),
+                (4, b"score".to_vec()),
+            ],
+        }
+    }
+
+    fn record(operation: Operation, parts: &[i16]) -> Record<'static> {
+        let part = |&column| Part {
+            column,
+            new: Value::Json(b"1"),
+            old: Value::Absent,
+        };
+        Record {
+            operation,
+            key: vec![KeyColumn {
+                column: 1,
+                json: b"3",
+                text: b"3",
+            }],
+            parts: parts.iter().map(part).collect(),
+        }
+    }
+
+    type Heard = Vec<(SubscriptionType, u16, Vec<String>)>;
+
+    fn heard(recipient: &Recipient, record: &Record) -> Heard {
+        heard_by(recipient, &Readable::All, record)
+    }
+
+    fn heard_by(recipient: &Recipient, readable: &Readable, record: &Record) -> Heard {
+        let relation = relation();
+        let order = ChangeOrder::new(1, false, 0);
+        let mut events = Vec::new();
+        for_each(
+            Change {
+                order,
+                relation: &relation,
+                record,
+            },
+            recipient,
+            readable,
+            |event| {
+                let columns = event
+                    .columns()
+                    .map(|(name, _)| String::from_utf8(name.to_vec()).unwrap());
+                events.push((event.subscription, event.field(), columns.collect()));
+            },
+        );
+        events
+    }
+
+    fn recipient(subscription: SubscriptionType, column: Option<i16>) -> Recipient {
+        let mut recipient = Recipient::new(SessionId::nil());
+        recipient.add(subscription, column);
+        recipient
+    }
+
+    #[test]
+    fn one_event_per_changed_field() {
+        let table = recipient(SubscriptionType::Table, None);
+        assert_eq!(
+            heard(&table, &record(Operation::Update, &[2, 4])),
+            [
+                (SubscriptionType::Table, 2, vec!["name".into()]),
+                (SubscriptionType::Table, 4, vec!["score".into()])
+            ]
+        );
+    }
+
+    #[test]
+    fn a_field_of_a_dropped_column_is_no_event() {
+        let table = recipient(SubscriptionType::Table, None);
+        assert_eq!(heard(&table, &record(Operation::Update, &[3])), []);
+    }
+
+    #[test]
+    fn a_column_subscriber_gets_its_columns_and_the_key() {
+        let column = recipient(SubscriptionType::Column, Some(4));
+        assert_eq!(
+            heard(&column, &record(Operation::Insert, &[1, 2, 4])),
+            [(
+                SubscriptionType::Column,
+                0,
+                vec!["id".into(), "score".into()]
+            )]
+        );
+        assert_eq!(
+            heard(&column, &record(Operation::Update, &[2, 4])),
+            [(SubscriptionType::Column, 4, vec!["score".into()])]
+        );
+    }
+
+    #[test]
+    fn what_may_not_be_read_appears_nowhere() {
+        let table = recipient(SubscriptionType::Table, None);
+        let readable = Readable::Columns(vec![1, 4]);
+        assert_eq!(
+            heard_by(&table, &readable, &record(Operation::Insert, &[1, 2, 4])),
+            [(
+                SubscriptionType::Table,
+                0,
+                vec!["id".into(), "score".into()]
+            )]
+        );
+        assert_eq!(
+            heard_by(&table, &readable, &record(Operation::Update, &[2, 4])),
+            [(SubscriptionType::Table, 4, vec!["score".into()])]
+        );
+        let without_the_key = Readable::Columns(vec![2, 4]);
+        assert_eq!(
+            heard_by(
+                &table,
+                &without_the_key,
+                &record(Operation::Update, &[2, 4])
+            ),
+            []
+        );
+        assert_eq!(
+            heard_by(&table, &without_the_key, &record(Operation::Delete, &[])),
+            []
+        );
+    }
+
+    #[test]
+    fn a_row_subscriber_hears_no_insert() {
+        let row = recipient(SubscriptionType::Row, None);
+        assert_eq!(heard(&row, &record(Operation::Insert, &[1, 2, 4])), []);
+        assert_eq!(
+            heard(&row, &record(Operation::Delete, &[])),
+            [(SubscriptionType::Row, 0, vec![])]
+        );
+    }
+}

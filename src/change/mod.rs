@@ -1,0 +1,17 @@
+//! What a change is, whom it concerns and what it says. Pure: no backend call is made from here, so
+//! every rule is a plain `#[test]` beside the code.
+//!
+//! A row image is reached through [`diff::RowPair`], which `capture/row` implements.
+
+pub mod cursor;
+pub mod diff;
+pub mod event;
+pub mod json;
+pub mod matching;
+pub mod operation;
+pub mod outbox;
+pub mod payload;
+pub mod recipients;
+pub mod record;
+pub mod relation;
+pub mod replay;

@@ -1,0 +1,417 @@
+//! The wire format: one JSON object per event, the same in a notification and in the inbox.
+//! `docs/event.schema.json` describes it.
+
+use super::cursor::{CURSOR_LENGTH, Cursor};
+use super::event::{AT_LENGTH, Content, Event, Stamp};
+use super::json::{Object, array, string};
+use super::operation::ColumnNumber;
+use super::record::{KeyColumn, Value};
+use super::relation::RelationNames;
+
+/// A session's `format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The keys that the original event extension documents, plus flat ones.
+    Full,
+    /// The flat keys that a client needs, and no others.
+    Compact,
+}
+
+impl Format {
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "full" => Some(Self::Full),
+            "compact" => Some(Self::Compact),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Compact => "compact",
+        }
+    }
+}
+
+/// The longest payload that NOTIFY takes, in bytes.
+const NOTIFY_LIMIT: usize = 7_999;
+
+/// By how much [`Payload::mark_last`] makes an event longer.
+const LAST_LENGTH: usize = r#","last":true"#.len();
+
+/// A rendered event whose cursor and time are still to be filled in: everything is rendered before the
+/// commit lock is taken, and only these fixed-width pieces are copied while it is held.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Payload {
+    bytes: Vec<u8>,
+    at: usize,
+    cursor: usize,
+}
+
+impl Payload {
+    /// Fills in the transaction's place.
+    pub fn stamped(mut self, stamp: &Stamp, cursor: Cursor) -> Vec<u8> {
+        self.bytes[self.at..self.at + AT_LENGTH].copy_from_slice(&stamp.at);
+        let cursor = cursor.to_string();
+        self.bytes[self.cursor..self.cursor + CURSOR_LENGTH].copy_from_slice(cursor.as_bytes());
+        self.bytes
+    }
+
+    /// Says that the session gets no later event of the transaction.
+    pub fn mark_last(&mut self) {
+        let end = self.bytes.pop();
+        debug_assert_eq!(end, Some(b'}'));
+        self.bytes.extend_from_slice(br#","last":true}"#);
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// An event for NOTIFY, which refuses a long one: such a one goes without its payload, marked as truncated.
+#[derive(Debug)]
+pub struct Notification {
+    whole: Payload,
+    /// There if the whole event may be too long.
+    truncated: Option<Payload>,
+}
+
+impl Notification {
+    pub fn render(event: &Event, format: Format, xid: u64) -> Self {
+        let whole = render(event, format, xid);
+        let may_be_long = whole.len() + LAST_LENGTH > NOTIFY_LIMIT;
+        Self {
+            whole,
+            truncated: may_be_long.then(|| write(event, format, xid, true)),
+        }
+    }
+
+    /// The payload, when it is known whether the event is the session's last one of its transaction. `None`
+    /// if even the truncated event is too long: its names and its key alone are.
+    pub fn finish(self, last: bool) -> Option<Payload> {
+        [Some(self.whole), self.truncated]
+            .into_iter()
+            .flatten()
+            .find_map(|mut payload| {
+                if last {
+                    payload.mark_last();
+                }
+                (payload.len() <= NOTIFY_LIMIT).then_some(payload)
+            })
+    }
+}
+
+/// The event as an object of the session's format.
+pub fn render(event: &Event, format: Format, xid: u64) -> Payload {
+    write(event, format, xid, false)
+}
+
+/// Tells a session to read its inbox: `count` events of one transaction, the last of them at `cursor`.
+pub fn nudge(cursor: Cursor, count: u64) -> Vec<u8> {
+    format!(r#"{{"type":"nudge","cursor":"{cursor}","count":{count}}}"#).into_bytes()
+}
+
+fn write(event: &Event, format: Format, xid: u64, truncated: bool) -> Payload {
+    let relation = event.change.relation;
+    let mut bytes = Vec::with_capacity(512);
+    let mut object = Object::new(&mut bytes);
+    object.text("type", event.operation().event_type().as_bytes());
+    if format == Format::Full {
+        object.text("operation", event.operation().name().as_bytes());
+        object.text("subscription_type", event.subscription.name().as_bytes());
+        row_id(relation, event.key(), object.key(b"row_id"));
+    }
+    if truncated {
+        object.raw("truncated", b"true");
+    } else if !matches!(event.content, Content::RowDelete) {
+        let mut unrenderable = Vec::new();
+        let mut payload = Object::new(object.key(b"payload"));
+        for (name, value) in event.columns() {
+            match value {
+                Value::Json(json) => payload.key(name).extend_from_slice(json),
+                Value::Unrenderable => unrenderable.push(name),
+                Value::Absent => {}
+            }
+        }
+        payload.end();
+        if !unrenderable.is_empty() {
+            array(unrenderable, object.key(b"unrenderable"), string);
+        }
+    }
+    object.text("relation", &relation.qualified);
+    key(relation, event.key(), object.key(b"key"));
+    if let Content::FieldUpdate { column, .. } = event.content {
+        object.text("column", column);
+    }
+    if format == Format::Full {
+        object.text("xid", xid.to_string().as_bytes());
+    }
+    let at = placeholder(object.key(b"at"), AT_LENGTH);
+    let cursor = placeholder(object.key(b"cursor"), CURSOR_LENGTH);
+    object.end();
+    Payload { bytes, at, cursor }
+}
+
+fn placeholder(out: &mut Vec<u8>, length: usize) -> usize {
+    out.push(b'"');
+    let at = out.len();
+    out.resize(at + length, b'-');
+    out.push(b'"');
+    at
+}
+
+/// The key columns with their JSON values.
+pub fn key(relation: &RelationNames, key: &[KeyColumn], out: &mut Vec<u8>) {
+    let mut object = Object::new(out);
+    for column in key {
+        object
+            .key(name(relation, column.column))
+            .extend_from_slice(column.json);
+    }
+    object.end();
+}
+
+/// The row as the original event extension names it: the identifier types of schema `meta` as JSON.
+fn row_id(relation: &RelationNames, key: &[KeyColumn], out: &mut Vec<u8>) {
+    let mut row_id = Object::new(out);
+    if let [key] = key {
+        let mut column_id = Object::new(row_id.key(b"pk_column_id"));
+        let mut relation_id = Object::new(column_id.key(b"relation_id"));
+        let mut schema_id = Object::new(relation_id.key(b"schema_id"));
+        schema_id.text("name", &relation.schema);
+        schema_id.end();
+        relation_id.text("name", &relation.name);
+        relation_id.end();
+        column_id.text("name", name(relation, key.column));
+        column_id.end();
+        row_id.text("pk_value", key.text);
+    } else {
+        row_id.text("schema_name", &relation.schema);
+        row_id.text("relation_name", &relation.name);
+        array(key, row_id.key(b"pk_column_names"), |key, out| {
+            string(name(relation, key.column), out)
+        });
+        array(key, row_id.key(b"pk_values"), |key, out| {
+            string(key.text, out)
+        });
+    }
+    row_id.end();
+}
+
+/// The name of a key column, which [`super::event::for_each`] has seen to exist.
+fn name(relation: &RelationNames, column: ColumnNumber) -> &[u8] {
+    relation.column(column).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cursor::{ChangeOrder, Position};
+    use super::super::event::{self, Change, Readable};
+    use super::super::operation::{Operation, SessionId, SubscriptionType};
+    use super::super::recipients::Recipient;
+    use super::super::record::{Part, Record};
+    use super::*;
+
+    const AT: &[u8; AT_LENGTH] = b"2026-01-01T00:00:00.000000Z";
+
+    fn stamp() -> Stamp {
+        Stamp {
+            position: Position {
+                epoch: 1,
+                lsn: 0x2a,
+            },
+            nonce: 0xabc,
+            xid: 556,
+            at: *AT,
+        }
+    }
+
+    fn relation() -> RelationNames {
+        RelationNames {
+            schema: b"public".to_vec(),
+            name: b"person".to_vec(),
+            qualified: b"public.person".to_vec(),
+            columns: vec![
+                (1, b"id".to_vec()),
+                (2, b"na\"me".to_vec()),
+                (3, b"score".to_vec()),
+            ],
+        }
+    }
+
+    /// Renders the only event of the change for a table subscriber.
+    fn with_event<T>(
+        operation: Operation,
+        key: Vec<KeyColumn>,
+        parts: Vec<Part>,
+        then: impl Fn(&Event, Cursor) -> T,
+    ) -> T {
+        let relation = relation();
+        let record = Record {
+            operation,
+            key,
+            parts,
+        };
+        let mut recipient = Recipient::new(SessionId::nil());
+        recipient.add(SubscriptionType::Table, None);
+        let order = ChangeOrder::new(5, operation == Operation::Delete, 1);
+        let mut seen = None;
+        let change = Change {
+            order,
+            relation: &relation,
+            record: &record,
+        };
+        event::for_each(change, &recipient, &Readable::All, |event| {
+            seen = Some(then(&event, stamp().cursor(order, event.field())));
+        });
+        seen.expect("the change is an event")
+    }
+
+    fn id_3() -> Vec<KeyColumn<'static>> {
+        vec![KeyColumn {
+            column: 1,
+            json: b"3",
+            text: b"3",
+        }]
+    }
+
+    fn score(json: &[u8]) -> Vec<Part<'_>> {
+        vec![Part {
+            column: 3,
+            new: Value::Json(json),
+            old: Value::Absent,
+        }]
+    }
+
+    fn text(
+        format: Format,
+        operation: Operation,
+        key: Vec<KeyColumn>,
+        parts: Vec<Part>,
+        last: bool,
+    ) -> String {
+        let bytes = with_event(operation, key, parts, |event, cursor| {
+            let mut payload = render(event, format, 556);
+            if last {
+                payload.mark_last();
+            }
+            payload.stamped(&stamp(), cursor)
+        });
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn full_is_what_the_documentation_shows() {
+        assert_eq!(
+            text(Format::Full, Operation::Update, id_3(), score(b"19"), true),
+            concat!(
+                r#"{"type":"field_update","operation":"update","subscription_type":"table","#,
+                r#""row_id":{"pk_column_id":{"relation_id":{"schema_id":{"name":"public"},"name":"person"},"#,
+                r#""name":"id"},"pk_value":"3"},"payload":{"score":19},"relation":"public.person","#,
+                r#""key":{"id":3},"column":"score","xid":"556","at":"2026-01-01T00:00:00.000000Z","#,
+                r#""cursor":"0001000000000000002a0000000580000000010003"#,
+                r#"00000abc","last":true}"#
+            )
+        );
+    }
+
+    #[test]
+    fn compact_has_the_flat_keys_only() {
+        assert_eq!(
+            text(Format::Compact, Operation::Delete, id_3(), vec![], false),
+            concat!(
+                r#"{"type":"row_delete","relation":"public.person","key":{"id":3},"#,
+                r#""at":"2026-01-01T00:00:00.000000Z","#,
+                r#""cursor":"0001000000000000002a00000005000000000100000"#,
+                r#"0000abc"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_compound_key_names_its_columns_and_values() {
+        let key = vec![
+            KeyColumn {
+                column: 3,
+                json: b"7",
+                text: b"7",
+            },
+            KeyColumn {
+                column: 2,
+                json: b"\"x\"",
+                text: b"x",
+            },
+        ];
+        let event = text(Format::Full, Operation::Delete, key, vec![], false);
+        assert!(event.contains(concat!(
+            r#""row_id":{"schema_name":"public","relation_name":"person","#,
+            r#""pk_column_names":["score","na\"me"],"pk_values":["7","x"]}"#
+        )));
+        assert!(event.contains(r#""key":{"score":7,"na\"me":"x"}"#));
+    }
+
+    #[test]
+    fn a_value_without_json_is_named() {
+        let parts = vec![
+            Part {
+                column: 1,
+                new: Value::Json(b"3"),
+                old: Value::Absent,
+            },
+            Part {
+                column: 2,
+                new: Value::Unrenderable,
+                old: Value::Absent,
+            },
+        ];
+        let event = text(Format::Compact, Operation::Insert, id_3(), parts, false);
+        assert!(
+            event.contains(r#""payload":{"id":3},"unrenderable":["na\"me"]"#),
+            "{event}"
+        );
+    }
+
+    #[test]
+    fn the_longest_event_that_fits_is_whole_and_a_longer_one_is_truncated() {
+        let notified = |length: usize| {
+            let value = [b"\"".as_slice(), &vec![b'x'; length], b"\""].concat();
+            with_event(Operation::Update, id_3(), score(&value), |event, cursor| {
+                let payload = Notification::render(event, Format::Full, 556)
+                    .finish(true)
+                    .unwrap();
+                String::from_utf8(payload.stamped(&stamp(), cursor)).unwrap()
+            })
+        };
+        let room = NOTIFY_LIMIT - notified(0).len();
+        assert_eq!(notified(room).len(), NOTIFY_LIMIT);
+        assert!(notified(room).contains("payload"));
+        let truncated = notified(room + 1);
+        assert!(truncated.contains(r#""truncated":true"#) && !truncated.contains("payload"));
+        assert!(truncated.contains(r#""key":{"id":3}"#) && truncated.contains("cursor"));
+    }
+
+    #[test]
+    fn an_event_whose_key_alone_is_too_long_cannot_be_notified() {
+        let long = vec![b'x'; NOTIFY_LIMIT];
+        let key = vec![KeyColumn {
+            column: 1,
+            json: b"\"x\"",
+            text: &long,
+        }];
+        let notified = with_event(Operation::Delete, key, vec![], |event, _| {
+            Notification::render(event, Format::Full, 556).finish(true)
+        });
+        assert_eq!(notified, None);
+    }
+
+    #[test]
+    fn a_nudge_says_how_much_and_up_to_where() {
+        let cursor = Cursor::beginning(1);
+        assert_eq!(
+            String::from_utf8(nudge(cursor, 2)).unwrap(),
+            format!(r#"{{"type":"nudge","cursor":"{cursor}","count":2}}"#)
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! The transaction callbacks.
+//!
+//! They are registered once per backend and stay. `_PG_init` can run late, inside a savepoint, so nothing
+//! counts the starts of subtransactions: each change carries its nesting level.
+//!
+//! Order at commit: deferred triggers, then PRE_COMMIT, then the server's own notification step, then the
+//! commit itself. An ERROR in PRE_COMMIT aborts cleanly. One in COMMIT would be a PANIC: nothing is done there
+//! but clearing vectors.
+
+use std::cell::Cell;
+
+use pgrx::pg_guard;
+use pgrx::pg_sys::{self, SubXactEvent, XactEvent};
+
+use super::{append, interned, notify, position};
+use crate::change::operation::SessionId;
+use crate::change::outbox::{self, Outbox};
+use crate::change::replay;
+use crate::error::{Error, raise};
+use crate::pg::lock;
+use crate::pg::transaction::{ActiveSnapshot, nest_level, top_xid, wal_position};
+use crate::tables::transaction;
+
+/// Queues a session's pending events as notifications of this transaction; called under the commit lock.
+pub type Replay = fn(SessionId);
+
+thread_local! {
+    static REPLAY: Cell<Option<Replay>> = const { Cell::new(None) };
+    static AT_ROLLBACK: Cell<Option<fn()>> = const { Cell::new(None) };
+}
+
+/// Registers the callbacks. `replay` reads the inbox for a session that attaches; `at_rollback` is told of
+/// every rollback of a transaction or savepoint, and of every PREPARE, since what the own changes had made
+/// true is so no longer.
+pub fn init(replay: Replay, at_rollback: fn()) {
+    REPLAY.set(Some(replay));
+    AT_ROLLBACK.set(Some(at_rollback));
+    // SAFETY: called once per backend; the functions live as long as the library, which is never unloaded.
+    unsafe {
+        pg_sys::RegisterXactCallback(Some(at_transaction_event), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(at_subtransaction_event), std::ptr::null_mut());
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn at_transaction_event(
+    event: XactEvent::Type,
+    _arg: *mut std::ffi::c_void,
+) {
+    match event {
+        XactEvent::XACT_EVENT_PRE_COMMIT => pre_commit(),
+        XactEvent::XACT_EVENT_PRE_PREPARE => pre_prepare(),
+        XactEvent::XACT_EVENT_COMMIT => {
+            interned::at_commit();
+            clear();
+        }
+        XactEvent::XACT_EVENT_ABORT | XactEvent::XACT_EVENT_PREPARE => {
+            interned::at_rollback();
+            clear();
+            rolled_back();
+        }
+        // A parallel worker changes nothing.
+        _ => {}
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn at_subtransaction_event(
+    event: SubXactEvent::Type,
+    _subtransaction: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _arg: *mut std::ffi::c_void,
+) {
+    let level = nest_level();
+    match event {
+        SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
+            outbox::with(|outbox| outbox.at_sub_commit(level));
+            replay::with(|replays| replays.at_sub_commit(level));
+        }
+        SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            outbox::with(|outbox| outbox.at_sub_abort(level));
+            replay::with(|replays| replays.at_sub_abort(level));
+            rolled_back();
+        }
+        _ => {}
+    }
+}
+
+fn rolled_back() {
+    if let Some(at_rollback) = AT_ROLLBACK.get() {
+        at_rollback();
+    }
+}
+
+fn clear() {
+    drop(outbox::take());
+    drop(replay::take());
+}
+
+fn pre_prepare() {
+    if outbox::with(|outbox| !outbox.is_empty()) || replay::with(|replays| !replays.is_empty()) {
+        raise(Error::TwoPhase);
+    }
+}
+
+/// The last thing of ours that a transaction does. One whose changes matched nobody is not here.
+fn pre_commit() {
+    let (outbox, replays) = (outbox::take(), replay::take());
+    if outbox.is_empty() && replays.is_empty() {
+        return;
+    }
+    let _snapshot = ActiveSnapshot::push();
+    let flushed = (!outbox.is_empty()).then(|| flush(outbox));
+    // The last lock but NOTIFY's own, and held until the commit is visible to all.
+    lock::wait_without_timeout();
+    position::lock();
+    if let Some(replay) = REPLAY.get() {
+        replays.sessions().for_each(replay);
+    }
+    if let Some(flushed) = flushed {
+        let placed = position::next(flushed.epoch, flushed.xid);
+        transaction::insert(&placed, flushed.noted, &flushed.sets);
+        flushed.notifications.send(&placed);
+    }
+}
+
+/// A transaction whose changes are in the log and whose notifications are rendered.
+struct Flushed {
+    epoch: u16,
+    xid: u64,
+    noted: u64,
+    sets: Vec<i64>,
+    notifications: notify::Notifications,
+}
+
+/// Everything that can be done before the lock is taken.
+fn flush(mut outbox: Outbox) -> Flushed {
+    outbox.sort();
+    let (epoch, xid) = (transaction::epoch(true), top_xid());
+    let sets = append::append(&outbox, epoch, xid);
+    let notifications = notify::Notifications::render(&outbox, xid);
+    Flushed {
+        epoch,
+        xid,
+        noted: wal_position(),
+        sets,
+        notifications,
+    }
+}

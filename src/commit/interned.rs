@@ -1,0 +1,65 @@
+//! Recipient sets that this backend has seen stored, so that a set is looked up once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::change::recipients::Recipients;
+use crate::tables::{recipient_set, registry};
+
+/// So many are kept; a set costs a look-up when it is met again.
+const MOST: usize = 10_000;
+
+#[derive(Default)]
+struct Interned {
+    /// Of the registry.
+    generation: u64,
+    /// Stored by committed transactions.
+    known: HashMap<Rc<Recipients>, i64>,
+    /// Stored by this transaction.
+    own: HashMap<Rc<Recipients>, i64>,
+}
+
+thread_local! {
+    static INTERNED: RefCell<Interned> = RefCell::default();
+}
+
+/// The id of the stored set with these recipients; it is stored if it is not found.
+pub fn id(recipients: &Rc<Recipients>) -> i64 {
+    let generation = registry::generation();
+    let seen = INTERNED.with_borrow_mut(|interned| {
+        if interned.generation != generation {
+            *interned = Interned {
+                generation,
+                ..Interned::default()
+            };
+        }
+        interned
+            .known
+            .get(recipients)
+            .or_else(|| interned.own.get(recipients))
+            .copied()
+    });
+    if let Some(id) = seen {
+        return id;
+    }
+    // What is found may be this transaction's own, so it is not trusted any longer than that.
+    let id = recipient_set::find(recipients).unwrap_or_else(|| recipient_set::insert(recipients));
+    INTERNED.with_borrow_mut(|interned| interned.own.insert(Rc::clone(recipients), id));
+    id
+}
+
+/// What this transaction has found or stored is stored for good.
+pub fn at_commit() {
+    INTERNED.with_borrow_mut(|interned| {
+        if interned.known.len() + interned.own.len() > MOST {
+            interned.known.clear();
+        }
+        interned.known.extend(interned.own.drain());
+    });
+}
+
+/// What this transaction has stored is not there.
+pub fn at_rollback() {
+    INTERNED.with_borrow_mut(|interned| interned.own.clear());
+}

@@ -1,0 +1,10 @@
+//! From the outbox to the log and to the listeners, at the end of the transaction:
+//! append the changes → take the commit lock → decide the position → queue the notifications.
+
+mod append;
+mod callbacks;
+mod interned;
+mod notify;
+mod position;
+
+pub use callbacks::init;

@@ -1,0 +1,39 @@
+//! The commit lock, and the place in the feed that its holder takes.
+//!
+//! The lock is taken as the last act before the commit and held until the commit is visible: so a visible
+//! position implies that every smaller one is visible, on standbys too. `sequence > cursor` skips
+//! transactions in flight, `xid < xmin` with a sequence still does, and `(xid, sequence)` order replays a
+//! row to the wrong value.
+//!
+//! It locks our row of pg_extension: an advisory lock could be taken by anybody, and a relation lock would
+//! be sent to standbys.
+
+use pgrx::pg_sys;
+
+use crate::change::cursor::Position;
+use crate::pg::table::Read;
+use crate::pg::{lock, transaction};
+use crate::tables::registry::registry;
+use crate::tables::transaction::{Placed, newest};
+
+/// Waits for the commit lock and keeps it to the end of the transaction.
+pub fn lock() {
+    lock::object_exclusive(pg_sys::ExtensionRelationId, registry().extension);
+}
+
+/// The next place. The caller holds the lock and stores the transaction under it, so that the next holder's
+/// WAL position is greater.
+pub fn next(epoch: u16, xid: u64) -> Placed {
+    let before = newest(Read::Latest).filter(|before| before.position.epoch == epoch);
+    let (last_lsn, last_at) =
+        before.map_or((0, i64::MIN), |before| (before.position.lsn, before.at));
+    Placed {
+        position: Position {
+            epoch,
+            lsn: transaction::wal_position().max(last_lsn + 1),
+        },
+        xid,
+        nonce: u32::from_le_bytes(transaction::random()),
+        at: transaction::clock().max(last_at),
+    }
+}

@@ -1,0 +1,73 @@
+//! The settings, `reldiff.*`.
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use std::ffi::CString;
+
+/// The current session's uuid, or nothing. A setting, so that it rolls back with its transaction, `DISCARD
+/// ALL` clears it, and `SET LOCAL` works behind a transaction pooler.
+pub static SESSION: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+/// The most events that one transaction notifies one session of; more become one nudge. 0 is unlimited.
+pub static NOTIFY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1_000);
+
+/// The most kilobytes of notifications that one transaction sends; what is beyond becomes nudges.
+pub static NOTIFY_BYTES: GucSetting<i32> = GucSetting::<i32>::new(1_024);
+
+/// Above this use of the server's notification queue nothing is notified: a full one would make every
+/// commit that notifies fail.
+pub static NOTIFY_QUEUE_LIMIT: GucSetting<f64> = GucSetting::<f64>::new(0.5);
+
+/// How long a first subscription tries, in milliseconds, to get the lock that creating a trigger needs.
+pub static TRACK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
+
+/// Defines the settings; called once per backend, when the library is loaded.
+pub fn init() {
+    GucRegistry::define_string_guc(
+        c"reldiff.session",
+        c"The session that functions use when none is named.",
+        c"Set by event.session_create, session_attach and session_use.",
+        &SESSION,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.notify_limit",
+        c"The most events per session and transaction that are notified one by one.",
+        c"More become one nudge; the events are in the inbox. 0 is unlimited.",
+        &NOTIFY_LIMIT,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.notify_bytes",
+        c"The most bytes of notifications per transaction.",
+        c"What is beyond becomes nudges; the events are in the inbox.",
+        &NOTIFY_BYTES,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_float_guc(
+        c"reldiff.notify_queue_limit",
+        c"The used share of the server's notification queue above which nothing is notified.",
+        c"A full queue would make the writer's commit fail; the events are in the inbox.",
+        &NOTIFY_QUEUE_LIMIT,
+        0.0,
+        1.0,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.track_timeout",
+        c"How long a first subscription tries to lock the table for creating its trigger.",
+        c"It never queues: writers do not wait behind it.",
+        &TRACK_TIMEOUT,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
+    );
+}

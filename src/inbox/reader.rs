@@ -1,0 +1,276 @@
+//! Finds a session's events in the log, in feed order.
+//!
+//! A session is in some recipient sets; each set knows its transactions by position, and each transaction's
+//! changes stand in the log by set. So a reader looks at nothing that does not concern its session: it
+//! merges the sets by position, and inside a transaction by the order of its changes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use pgrx::pg_sys::Oid;
+
+use crate::change::cursor::{ChangeOrder, Cursor, Position};
+use crate::change::event::{self, Change, Event, Readable, Stamp};
+use crate::change::recipients::Recipient;
+use crate::change::record::Record;
+use crate::change::relation::RelationNames;
+use crate::pg::table::Read;
+use crate::pg::{relation, role};
+use crate::tables::session::Session;
+use crate::tables::transaction::Placed;
+use crate::tables::{log, recipient_set, transaction};
+
+/// Rows that one index scan fetches at most.
+const CHUNK: usize = 1000;
+
+pub struct Reader {
+    session: Session,
+    read: Read,
+    sets: Vec<i64>,
+    /// The session's share of a set; `None` if the set is gone.
+    shares: HashMap<i64, Option<Rc<Recipient>>>,
+    relations: HashMap<Oid, Option<Rc<Relation>>>,
+}
+
+/// A relation as the session's owner sees it.
+struct Relation {
+    names: RelationNames,
+    readable: Readable,
+}
+
+/// Where a reader has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// How many events it has read.
+    pub events: usize,
+    /// Whether there are more.
+    pub has_next: bool,
+}
+
+/// An event at its place, as it is handed to the caller.
+pub struct Placement<'a> {
+    pub stamp: &'a Stamp,
+    pub transaction: &'a Placed,
+    pub cursor: Cursor,
+}
+
+impl Reader {
+    pub fn new(session: Session, read: Read) -> Self {
+        let sets = recipient_set::of_session(session.id, read);
+        Self {
+            session,
+            read,
+            sets,
+            shares: HashMap::new(),
+            relations: HashMap::new(),
+        }
+    }
+
+    /// Reads at most `limit` events after the cursor. `build` makes of each what the caller wants to keep;
+    /// `take` gets that a little later, when it is known whether the event is the session's last one of
+    /// its transaction.
+    pub fn read<T>(
+        &mut self,
+        after: Cursor,
+        limit: usize,
+        mut build: impl FnMut(&Event, Placement) -> T,
+        mut take: impl FnMut(T, bool),
+    ) -> Page {
+        let mut page = Page {
+            events: 0,
+            has_next: false,
+        };
+        let mut from = after.position;
+        loop {
+            let (transactions, complete) = self.transactions(from, limit - page.events);
+            let Some(&last) = transactions.keys().next_back() else {
+                return page;
+            };
+            for (position, (xid, sets)) in transactions {
+                let Some(placed) = transaction::at_position(position, self.read) else {
+                    continue;
+                };
+                debug_assert_eq!(placed.xid, xid);
+                let stamp = placed.stamp();
+                let start = (position == after.position).then(|| after.ordinal());
+                let mut pending = None;
+                self.changes(&placed, &sets, start, &mut |event| {
+                    if page.events == limit {
+                        page.has_next = true;
+                        return false;
+                    }
+                    if let Some(event) = pending.take() {
+                        take(event, false);
+                    }
+                    let cursor = stamp.cursor(event.change.order, event.field());
+                    pending = Some(build(
+                        event,
+                        Placement {
+                            stamp: &stamp,
+                            transaction: &placed,
+                            cursor,
+                        },
+                    ));
+                    page.events += 1;
+                    true
+                });
+                if let Some(event) = pending {
+                    take(event, !page.has_next);
+                }
+                if page.has_next {
+                    return page;
+                }
+            }
+            if complete {
+                return page;
+            }
+            from = Position {
+                lsn: last.lsn + 1,
+                ..last
+            };
+        }
+    }
+
+    /// How many events there are after the cursor.
+    pub fn count(&mut self, after: Cursor) -> usize {
+        self.read(after, usize::MAX, |_, _| (), |(), _| ()).events
+    }
+
+    /// The next transactions of the session's sets from a position on, with the sets that they concern, and
+    /// whether these are all. A transaction that a set knows of has at least one event for the session unless
+    /// privileges or columns have gone since, so few more than the events that are wanted are needed.
+    #[allow(clippy::type_complexity, reason = "used once, right above")]
+    fn transactions(
+        &self,
+        from: Position,
+        wanted: usize,
+    ) -> (BTreeMap<Position, (u64, Vec<i64>)>, bool) {
+        let limit = wanted.saturating_add(2).min(CHUNK);
+        let mut found: BTreeMap<Position, (u64, Vec<i64>)> = BTreeMap::new();
+        let mut horizon = None;
+        for &set in &self.sets {
+            let of_set = transaction::of_set(set, from, limit, self.read);
+            if of_set.len() == limit {
+                let last = of_set[limit - 1].0;
+                horizon = Some(horizon.map_or(last, |horizon: Position| horizon.min(last)));
+            }
+            for (position, xid) in of_set {
+                found
+                    .entry(position)
+                    .or_insert_with(|| (xid, Vec::new()))
+                    .1
+                    .push(set);
+            }
+        }
+        // Behind the horizon a set that was not read to its end may have more.
+        if let Some(horizon) = horizon {
+            found.retain(|position, _| *position <= horizon);
+        }
+        (found, horizon.is_none())
+    }
+
+    /// Visits the session's events of a transaction after an ordinal, in order, until `visit` returns false.
+    fn changes(
+        &mut self,
+        placed: &Placed,
+        sets: &[i64],
+        after: Option<(ChangeOrder, u16)>,
+        visit: &mut impl FnMut(&Event) -> bool,
+    ) {
+        let mut from = after.map(|(order, _)| order);
+        loop {
+            let mut entries = Vec::new();
+            let mut horizon = None;
+            for &set in sets {
+                let of_set = log::read(
+                    placed.position.epoch,
+                    placed.xid,
+                    set,
+                    from,
+                    CHUNK,
+                    self.read,
+                );
+                if of_set.len() == CHUNK {
+                    let last = of_set[CHUNK - 1].order;
+                    horizon = Some(horizon.map_or(last, |horizon: ChangeOrder| horizon.min(last)));
+                }
+                entries.extend(of_set);
+            }
+            entries.sort_unstable_by_key(|entry| entry.order);
+            for entry in entries
+                .iter()
+                .take_while(|entry| horizon.is_none_or(|to| entry.order <= to))
+            {
+                if !self.events(entry, after, visit) {
+                    return;
+                }
+            }
+            match horizon {
+                Some(horizon) => {
+                    from = Some(ChangeOrder {
+                        arrival: horizon.arrival + 1,
+                        ..horizon
+                    })
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Visits the session's events of one changed row; false once `visit` has returned it.
+    fn events(
+        &mut self,
+        entry: &log::Entry,
+        after: Option<(ChangeOrder, u16)>,
+        visit: &mut impl FnMut(&Event) -> bool,
+    ) -> bool {
+        let (Some(share), Some(relation)) = (self.share(entry.set), self.relation(entry.relation))
+        else {
+            return true;
+        };
+        let Some(record) = Record::decode(&entry.record) else {
+            return true;
+        };
+        let change = Change {
+            order: entry.order,
+            relation: &relation.names,
+            record: &record,
+        };
+        let mut go_on = true;
+        event::for_each(change, &share, &relation.readable, |event| {
+            let is_after = after.is_none_or(|after| (entry.order, event.field()) > after);
+            if go_on && is_after {
+                go_on = visit(&event);
+            }
+        });
+        go_on
+    }
+
+    fn share(&mut self, set: i64) -> Option<Rc<Recipient>> {
+        let (id, read) = (self.session.id, self.read);
+        self.shares
+            .entry(set)
+            .or_insert_with(|| {
+                recipient_set::load(set, read)?
+                    .get(id)
+                    .cloned()
+                    .map(Rc::new)
+            })
+            .clone()
+    }
+
+    fn relation(&mut self, oid: Oid) -> Option<Rc<Relation>> {
+        let owner = self.session.owner;
+        self.relations
+            .entry(oid)
+            .or_insert_with(|| {
+                let description = relation::describe(oid)?;
+                let readable = role::readable(owner, &description);
+                Some(Rc::new(Relation {
+                    names: description.names(),
+                    readable,
+                }))
+            })
+            .clone()
+    }
+}

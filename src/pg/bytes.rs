@@ -1,0 +1,139 @@
+//! Byte strings across the border: values in the database's encoding, which need not be UTF-8.
+
+use pgrx::pg_sys::{self, Datum, Oid};
+use pgrx::{FromDatum, IntoDatum};
+
+/// The value as a datum in the current memory context.
+pub fn datum<T: IntoDatum>(value: T) -> Datum {
+    value.into_datum().expect("the value is not null")
+}
+
+/// A `text` (or `json`, or `bytea`) of these bytes.
+pub fn text(bytes: &[u8]) -> Datum {
+    // SAFETY: the pointer and the length are of one slice; the server copies them.
+    unsafe {
+        Datum::from(pg_sys::cstring_to_text_with_len(
+            bytes.as_ptr().cast(),
+            bytes.len() as i32,
+        ))
+    }
+}
+
+/// A `text[]` of these strings.
+pub fn texts(strings: &[Vec<u8>]) -> Datum {
+    let mut elements: Vec<Datum> = strings.iter().map(|string| text(string)).collect();
+    // SAFETY: the elements are text values, whose length, passing and alignment are named.
+    unsafe {
+        Datum::from(pg_sys::construct_array(
+            elements.as_mut_ptr(),
+            elements.len() as i32,
+            pg_sys::TEXTOID,
+            -1,
+            false,
+            b'i' as std::ffi::c_char,
+        ))
+    }
+}
+
+/// The bytes of a varlena, detoasted.
+///
+/// # Safety
+/// The datum is a non-null `text`, `json`, `bytea` or another varlena.
+pub unsafe fn varlena(datum: Datum) -> Vec<u8> {
+    // SAFETY: the caller's promise; the packed copy stays valid until it has been copied.
+    unsafe {
+        let packed = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+        let bytes = std::slice::from_raw_parts(
+            pgrx::varlena::vardata_any(packed).cast::<u8>(),
+            pgrx::varlena::varsize_any_exhdr(packed),
+        );
+        let copy = bytes.to_vec();
+        if packed != datum.cast_mut_ptr() {
+            pg_sys::pfree(packed.cast());
+        }
+        copy
+    }
+}
+
+/// The elements of an array of a varlena type with int alignment.
+///
+/// # Safety
+/// The datum is a non-null `text[]` without null elements.
+pub unsafe fn text_array(datum: Datum) -> Vec<Vec<u8>> {
+    let mut elements = std::ptr::null_mut();
+    let mut count = 0;
+    // SAFETY: the caller's promise; without null elements the server needs no null flags.
+    unsafe {
+        let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast();
+        pg_sys::deconstruct_array(
+            array,
+            pg_sys::TEXTOID,
+            -1,
+            false,
+            b'i' as std::ffi::c_char,
+            &mut elements,
+            std::ptr::null_mut(),
+            &mut count,
+        );
+        (0..count as usize)
+            .map(|at| varlena(*elements.add(at)))
+            .collect()
+    }
+}
+
+/// A NUL-terminated string of the server, copied.
+///
+/// # Safety
+/// The pointer is not null and the string is NUL-terminated.
+pub unsafe fn c_string(string: *const std::ffi::c_char) -> Vec<u8> {
+    // SAFETY: the caller's promise.
+    unsafe { std::ffi::CStr::from_ptr(string) }
+        .to_bytes()
+        .to_vec()
+}
+
+/// An array argument that may have null elements.
+///
+/// # Safety
+/// The datum is a non-null array of a type with this oid.
+pub unsafe fn array_elements(datum: Datum, array: Oid) -> Option<(Oid, Vec<Option<Datum>>)> {
+    let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+    let (mut length, mut by_value, mut align) = (0, false, 0);
+    // SAFETY: the caller's promise; the element type's storage is the catalog's.
+    unsafe {
+        let element = pg_sys::get_element_type(array);
+        if element == Oid::INVALID {
+            return None;
+        }
+        pg_sys::get_typlenbyvalalign(element, &mut length, &mut by_value, &mut align);
+        pg_sys::deconstruct_array(
+            pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast(),
+            element,
+            length.into(),
+            by_value,
+            align,
+            &mut elements,
+            &mut nulls,
+            &mut count,
+        );
+        let values = (0..count as usize)
+            .map(|at| (!*nulls.add(at)).then(|| *elements.add(at)))
+            .collect();
+        Some((element, values))
+    }
+}
+
+/// Copies a value out of a datum of its own type.
+///
+/// # Safety
+/// The datum is a non-null value of the type that `T` reads.
+pub unsafe fn read<T: FromDatum>(datum: Datum) -> T {
+    // SAFETY: the caller's promise.
+    unsafe { T::from_datum(datum, false) }.expect("the value is not null")
+}
+
+/// A `timestamptz` from microseconds since 2000-01-01 UTC.
+pub fn timestamp(time: i64) -> pgrx::datum::TimestampWithTimeZone {
+    // SAFETY: a timestamptz is this number.
+    unsafe { read(Datum::from(time)) }
+}

@@ -1,0 +1,45 @@
+//! Heavyweight locks, held to the end of the transaction.
+
+use pgrx::pg_sys::{self, Oid};
+
+/// Locks a database object that no SQL command but ours locks in this mode.
+pub fn object_exclusive(class: Oid, object: Oid) {
+    // SAFETY: plain values; the server raises if the wait is cancelled.
+    unsafe { pg_sys::LockDatabaseObject(class, object, 0, pg_sys::ExclusiveLock as i32) }
+}
+
+/// Takes SHARE ROW EXCLUSIVE on a relation, which CREATE TRIGGER needs, if nobody is in the way.
+pub fn try_relation_share_row_exclusive(relation: Oid) -> bool {
+    // SAFETY: plain values.
+    unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::ShareRowExclusiveLock as i32) }
+}
+
+/// Keeps the writer's own `lock_timeout` from failing its commit in the locks that are left to take: ours
+/// and NOTIFY's.
+pub fn wait_without_timeout() {
+    // SAFETY: the variable is the backend's own.
+    if unsafe { pg_sys::LockTimeout } != 0 {
+        super::setting::set_local(c"lock_timeout", c"0");
+    }
+}
+
+/// Sleeps for some milliseconds; raises if the query is cancelled.
+pub fn sleep(milliseconds: i64) {
+    // SAFETY: the latch is the backend's own.
+    unsafe {
+        pg_sys::WaitLatch(
+            pg_sys::MyLatch,
+            (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
+            milliseconds as _,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    pgrx::check_for_interrupts!();
+}
+
+/// Keeps a relation from being altered or dropped until the end of the transaction, as reading it would.
+pub fn relation_access_share(relation: Oid) {
+    // SAFETY: plain values; the server raises if the wait is cancelled.
+    unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessShareLock as i32) }
+}

@@ -1,0 +1,20 @@
+//! Safe fronts of the backend: what the rest of the extension may call without knowing how the server
+//! does it. Nothing here knows of sessions, subscriptions or events.
+
+pub mod argument;
+pub mod bytes;
+pub mod command;
+pub mod compat;
+pub mod ffi;
+pub mod lock;
+pub mod notify;
+pub mod output;
+pub mod pinned;
+pub mod relation;
+pub mod report;
+pub mod result;
+pub mod role;
+pub mod setting;
+pub mod subtransaction;
+pub mod table;
+pub mod transaction;

@@ -1,0 +1,33 @@
+//! LISTEN and NOTIFY.
+
+use super::ffi;
+use pgrx::pg_sys;
+use std::ffi::{CStr, CString};
+
+/// Queues a notification for the commit of this transaction. The payload is at most 7,999 bytes long.
+pub fn notify(channel: &CStr, payload: Vec<u8>) {
+    let payload = CString::new(payload).expect("values of the server hold no NUL");
+    // SAFETY: both are NUL-terminated; events are sent inside a transaction.
+    unsafe { ffi::async_notify(channel.as_ptr(), payload.as_ptr()) }
+}
+
+/// LISTEN, when this transaction commits.
+pub fn listen(channel: &CStr) {
+    // SAFETY: NUL-terminated; functions run inside a transaction.
+    unsafe { ffi::async_listen(channel.as_ptr()) }
+}
+
+/// UNLISTEN, when this transaction commits.
+pub fn unlisten(channel: &CStr) {
+    // SAFETY: NUL-terminated; functions run inside a transaction.
+    unsafe { ffi::async_unlisten(channel.as_ptr()) }
+}
+
+/// The used share of the server's notification queue, from 0 to 1. At 1 every commit that notifies fails.
+pub fn queue_usage() -> f64 {
+    // SAFETY: the function takes no argument and returns a float8.
+    unsafe {
+        pgrx::fcinfo::direct_function_call(pg_sys::pg_notification_queue_usage, &[])
+            .expect("the usage is not null")
+    }
+}

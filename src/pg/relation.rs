@@ -1,0 +1,258 @@
+//! Relations: from names to oids, and what the catalog says of them.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::pg_sys::{self, Oid};
+
+use super::bytes::c_string;
+use super::compat;
+use crate::change::relation::RelationNames;
+
+/// A column of a relation.
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub number: i16,
+    pub name: Vec<u8>,
+    pub kind: Oid,
+    pub modifier: i32,
+    pub length: i16,
+    pub by_value: bool,
+    /// Virtual generated columns have no stored value, so nothing can be told of them.
+    pub is_virtual: bool,
+}
+
+/// What the catalog says of a relation.
+#[derive(Clone, Debug)]
+pub struct Description {
+    pub oid: Oid,
+    pub schema: Vec<u8>,
+    pub name: Vec<u8>,
+    /// `schema.name`, quoted where SQL needs it.
+    pub qualified: Vec<u8>,
+    pub kind: Kind,
+    pub persistence: Persistence,
+    pub owner: Oid,
+    pub row_security: bool,
+    /// Whether it has, or may have, inheritance children.
+    pub has_children: bool,
+    /// Live columns, ascending by number.
+    pub columns: Vec<Column>,
+    /// The primary key's columns in key order; empty without one.
+    pub key: Vec<i16>,
+}
+
+impl Description {
+    pub fn column(&self, number: i16) -> Option<&Column> {
+        self.columns.iter().find(|column| column.number == number)
+    }
+
+    /// The number of a live column by its exact name.
+    pub fn column_number(&self, name: &str) -> Option<i16> {
+        let column = self
+            .columns
+            .iter()
+            .find(|column| column.name == name.as_bytes())?;
+        Some(column.number)
+    }
+
+    /// The qualified name, for messages.
+    pub fn display(&self) -> String {
+        String::from_utf8_lossy(&self.qualified).into_owned()
+    }
+
+    /// The names that events carry.
+    pub fn names(&self) -> RelationNames {
+        RelationNames {
+            schema: self.schema.clone(),
+            name: self.name.clone(),
+            qualified: self.qualified.clone(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| (column.number, column.name.clone()))
+                .collect(),
+        }
+    }
+}
+
+/// `relkind`, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Table,
+    PartitionedTable,
+    View,
+    MaterializedView,
+    ForeignTable,
+    Other,
+}
+
+/// `relpersistence`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    Permanent,
+    Unlogged,
+    Temporary,
+}
+
+/// The oid of the relation that a name means under the caller's search_path.
+///
+/// The name is written as in SQL, `person` or `"My Schema"."T"`; raises if it is no name.
+pub fn resolve(name: &str) -> Option<Oid> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the string is NUL-terminated; the lists are the server's own.
+    let oid = unsafe {
+        let names = compat::string_to_qualified_name_list(name.as_ptr());
+        let range = pg_sys::makeRangeVarFromNameList(names);
+        pg_sys::RangeVarGetRelidExtended(
+            range,
+            pg_sys::NoLock as i32,
+            pg_sys::RVROption::RVR_MISSING_OK,
+            None,
+            std::ptr::null_mut(),
+        )
+    };
+    (oid != Oid::INVALID).then_some(oid)
+}
+
+/// The oid of the relation with these exact names. Raises without USAGE on the schema.
+pub fn resolve_exact(schema: &str, name: &str) -> Option<Oid> {
+    let (schema, name) = (CString::new(schema).ok()?, CString::new(name).ok()?);
+    // SAFETY: the strings are NUL-terminated.
+    let oid = unsafe {
+        let schema = pg_sys::LookupExplicitNamespace(schema.as_ptr(), true);
+        if schema == Oid::INVALID {
+            return None;
+        }
+        pg_sys::get_relname_relid(name.as_ptr(), schema)
+    };
+    (oid != Oid::INVALID).then_some(oid)
+}
+
+/// The oid of a table or index that belongs to the extension.
+pub fn of_extension(schema: &CStr, name: &CStr) -> Option<Oid> {
+    // SAFETY: the strings are NUL-terminated.
+    let oid = unsafe {
+        let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
+        pg_sys::get_relname_relid(name.as_ptr(), schema)
+    };
+    (oid != Oid::INVALID).then_some(oid)
+}
+
+/// The oid of this extension's row in pg_extension.
+pub fn extension() -> Oid {
+    // SAFETY: the string is NUL-terminated; the server raises if the extension does not exist, in which
+    // case there is no trigger and no function of it either.
+    unsafe { pg_sys::get_extension_oid(c"pg_reldiff".as_ptr(), false) }
+}
+
+/// `None` if there is no such relation.
+pub fn describe(relation: Oid) -> Option<Description> {
+    // SAFETY: an open relation's entry stays valid until it is closed, at the end of the block.
+    unsafe {
+        let open = pg_sys::try_relation_open(relation, pg_sys::AccessShareLock as i32);
+        if open.is_null() {
+            return None;
+        }
+        let description = of_open(open);
+        pg_sys::relation_close(open, pg_sys::AccessShareLock as i32);
+        Some(description)
+    }
+}
+
+/// What the catalog says of a relation that is open.
+///
+/// # Safety
+/// The relation is open.
+pub unsafe fn of_open(relation: pg_sys::Relation) -> Description {
+    // SAFETY: the caller's promise; the form, the descriptor and the index list belong to the open entry.
+    unsafe {
+        let form = &*(*relation).rd_rel;
+        let descriptor = (*relation).rd_att;
+        let schema = c_string(pg_sys::get_namespace_name(form.relnamespace));
+        let name = c_string(form.relname.data.as_ptr());
+        let qualified = c_string(pg_sys::quote_qualified_identifier(
+            c_text(&schema).as_ptr(),
+            c_text(&name).as_ptr(),
+        ));
+        let columns = (0..(*descriptor).natts as usize)
+            .map(|at| compat::tuple_desc_attr(descriptor, at))
+            .filter(|attribute| !attribute.attisdropped)
+            .map(|attribute| Column {
+                number: attribute.attnum,
+                name: c_string(attribute.attname.data.as_ptr()),
+                kind: attribute.atttypid,
+                modifier: attribute.atttypmod,
+                length: attribute.attlen,
+                by_value: attribute.attbyval,
+                is_virtual: compat::is_virtual(attribute),
+            })
+            .collect();
+        Description {
+            oid: (*relation).rd_id,
+            schema,
+            name,
+            qualified,
+            kind: match form.relkind as u8 {
+                b'r' => Kind::Table,
+                b'p' => Kind::PartitionedTable,
+                b'v' => Kind::View,
+                b'm' => Kind::MaterializedView,
+                b'f' => Kind::ForeignTable,
+                _ => Kind::Other,
+            },
+            persistence: match form.relpersistence as u8 {
+                b'u' => Persistence::Unlogged,
+                b't' => Persistence::Temporary,
+                _ => Persistence::Permanent,
+            },
+            owner: form.relowner,
+            row_security: form.relrowsecurity,
+            has_children: form.relhassubclass,
+            columns,
+            key: primary_key(relation),
+        }
+    }
+}
+
+/// The columns of the primary key, a deferrable one too, in key order.
+unsafe fn primary_key(relation: pg_sys::Relation) -> Vec<i16> {
+    // SAFETY: the caller's promise; each index is open while its form is read.
+    unsafe {
+        let indexes = pgrx::PgList::<Oid>::from_pg(pg_sys::RelationGetIndexList(relation));
+        for index in indexes.iter_oid() {
+            let index = pg_sys::index_open(index, pg_sys::AccessShareLock as i32);
+            let form = &*(*index).rd_index;
+            let key = form.indisprimary.then(|| {
+                form.indkey
+                    .values
+                    .as_slice(form.indnkeyatts as usize)
+                    .to_vec()
+            });
+            pg_sys::index_close(index, pg_sys::AccessShareLock as i32);
+            if let Some(key) = key {
+                return key;
+            }
+        }
+        Vec::new()
+    }
+}
+
+/// Whether the relation is one of the server's own or of ours.
+pub fn is_system(description: &Description) -> bool {
+    // SAFETY: plain values.
+    unsafe {
+        pg_sys::IsCatalogRelationOid(description.oid)
+            || pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, description.oid)
+                == extension()
+    }
+}
+
+fn c_text(bytes: &[u8]) -> CString {
+    CString::new(bytes).expect("a name holds no NUL")
+}
+
+/// Whether the relation has a trigger of this name.
+pub fn has_trigger(relation: Oid, name: &CStr) -> bool {
+    // SAFETY: the string is NUL-terminated; an invalid oid means that there is none.
+    unsafe { pg_sys::get_trigger_oid(relation, name.as_ptr(), true) != Oid::INVALID }
+}

@@ -1,0 +1,114 @@
+//! Facts of the running transaction and of the server's clocks.
+
+use pgrx::pg_sys;
+
+use crate::change::event::AT_LENGTH;
+
+/// The nesting level: 1 outside any subtransaction.
+pub fn nest_level() -> i32 {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetCurrentTransactionNestLevel() }
+}
+
+/// The 64-bit id of the top-level transaction; it is assigned if it has none yet.
+pub fn top_xid() -> u64 {
+    // SAFETY: a transaction is open.
+    unsafe { pg_sys::GetTopFullTransactionId() }.value
+}
+
+/// Every transaction that is still running, or will begin, has a top-level id of at least this.
+pub fn oldest_running_xid() -> u64 {
+    // SAFETY: a transaction is open and has taken its first snapshot; the server keeps the latest one.
+    let (xmin, next) = unsafe {
+        let xmin = u32::from((*pg_sys::GetLatestSnapshot()).xmin);
+        (xmin, pg_sys::ReadNextFullTransactionId().value)
+    };
+    // The xmin is at most 2^31 before the next id, so it belongs to its epoch or to the one before.
+    let epoch = if xmin > next as u32 {
+        (next >> 32) - 1
+    } else {
+        next >> 32
+    };
+    epoch << 32 | u64::from(xmin)
+}
+
+/// The current WAL insert position.
+pub fn wal_position() -> u64 {
+    // SAFETY: reads shared memory; a standby never gets here, since it cannot write.
+    unsafe { pg_sys::GetXLogInsertRecPtr() }
+}
+
+/// The clock, in microseconds since 2000-01-01 UTC.
+pub fn clock() -> i64 {
+    // SAFETY: reads the clock.
+    unsafe { pg_sys::GetCurrentTimestamp() }
+}
+
+/// A time (microseconds since 2000-01-01 UTC) as `2026-01-01T00:00:00.000000Z`.
+pub fn utc_text(time: i64) -> [u8; AT_LENGTH] {
+    let mut parts = pg_sys::pg_tm::default();
+    let mut microseconds = 0;
+    // SAFETY: the out-parameters are ours; without a time zone the function splits the time as it is.
+    let status = unsafe {
+        pg_sys::timestamp2tm(
+            time,
+            std::ptr::null_mut(),
+            &mut parts,
+            &mut microseconds,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        )
+    };
+    assert_eq!(status, 0, "the server's clock is within its own range");
+    let pg_sys::pg_tm {
+        tm_year,
+        tm_mon,
+        tm_mday,
+        tm_hour,
+        tm_min,
+        tm_sec,
+        ..
+    } = parts;
+    format!("{tm_year:04}-{tm_mon:02}-{tm_mday:02}T{tm_hour:02}:{tm_min:02}:{tm_sec:02}.{microseconds:06}Z")
+        .into_bytes()
+        .try_into()
+        .expect("years of four digits")
+}
+
+/// Makes the own changes of this command visible to its next ones, and its invalidations effective here.
+pub fn next_command() {
+    // SAFETY: a transaction is open and not in parallel mode, which our writing functions are marked for.
+    unsafe { pg_sys::CommandCounterIncrement() }
+}
+
+/// Keeps a snapshot active while it lives: a callback at commit runs without one, and reading a TOASTed
+/// value needs it.
+pub struct ActiveSnapshot(());
+
+impl ActiveSnapshot {
+    pub fn push() -> Self {
+        // SAFETY: a transaction is open; popped once, below.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) }
+        Self(())
+    }
+}
+
+impl Drop for ActiveSnapshot {
+    fn drop(&mut self) {
+        // After an ERROR the transaction's abort pops it.
+        if !std::thread::panicking() {
+            // SAFETY: pushed by us.
+            unsafe { pg_sys::PopActiveSnapshot() }
+        }
+    }
+}
+
+/// Bytes from the server's strong random source.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // SAFETY: the pointer and the length are of one array.
+    if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), N) } {
+        pgrx::error!("could not generate random values");
+    }
+    bytes
+}

@@ -1,0 +1,8 @@
+//! Sessions and subscriptions: what SQL callers set up before anything is captured.
+
+mod identifier;
+mod key;
+mod sessions;
+mod subscribe;
+mod subscriptions;
+mod tracking;

@@ -1,0 +1,131 @@
+//! What a subscription is checked for, and how it is stored and taken back.
+
+use std::collections::HashSet;
+
+use pgrx::pg_sys::Oid;
+
+use super::tracking;
+use crate::change::operation::SubscriptionType;
+use crate::error::{Error, raise};
+use crate::pg::relation::{self, Description, Kind, Persistence};
+use crate::pg::{lock, role, setting, transaction};
+use crate::tables::session::{self, Session};
+use crate::tables::subscription::{self, Deleted, Target};
+use crate::tables::watch;
+
+/// Subscribes the session; `target` says to what, once the relation is known to be one that can be watched.
+/// Returns the subscription's id: the same one for the same definition.
+pub fn subscribe(
+    session: Session,
+    relation: Oid,
+    target: impl FnOnce(&Description) -> Target,
+) -> uuid::Uuid {
+    setting::prevent_if_read_only(c"event.subscribe");
+    // To the end of the transaction, so that the relation stays what it is until the subscription commits.
+    lock::relation_access_share(relation);
+    let description = watchable(relation);
+    let target = target(&description);
+    check_select(&session, &description, &target);
+    session::lock(session.id);
+    if let Some(id) = subscription::find(session.id, relation, &target) {
+        tracking::ensure(&description);
+        return id;
+    }
+    let id = uuid::Builder::from_random_bytes(transaction::random()).into_uuid();
+    subscription::insert(id, session.id, relation, &target);
+    match target {
+        Target::Table | Target::Column(_) => watch::announce(relation),
+        // Keys are looked up at each change: writers have to know only that there are any.
+        Target::Row(_) | Target::Field(..) => {
+            if !watch::is_keyed(relation) {
+                watch::insert_keyed(relation);
+                watch::announce(relation);
+            }
+        }
+    }
+    transaction::next_command();
+    tracking::ensure(&description);
+    id
+}
+
+/// Tells the writers of what was deleted.
+pub fn announce(deleted: &[Deleted]) {
+    let loaded = deleted.iter().filter(|deleted| {
+        matches!(
+            deleted.granularity,
+            SubscriptionType::Table | SubscriptionType::Column
+        )
+    });
+    let relations: HashSet<Oid> = loaded.map(|deleted| deleted.relation).collect();
+    relations.into_iter().for_each(watch::announce);
+}
+
+/// The relation, if its rows can be told. Raises 42P01, 0A000 or 55000 otherwise.
+pub fn watchable(oid: Oid) -> Description {
+    let Some(description) = relation::describe(oid) else {
+        raise(Error::RelationNotFound {
+            name: oid.to_u32().to_string(),
+        });
+    };
+    let relation = description.display();
+    let kind = match description.kind {
+        Kind::View => Some("view"),
+        Kind::MaterializedView => Some("materialized view"),
+        Kind::ForeignTable => Some("foreign table"),
+        Kind::Other => Some("relation of another kind"),
+        Kind::Table | Kind::PartitionedTable => None,
+    };
+    if relation::is_system(&description) {
+        raise(Error::SystemTable { relation });
+    }
+    if let Some(kind) = kind {
+        raise(Error::NotATable { relation, kind });
+    }
+    match description.persistence {
+        Persistence::Temporary => raise(Error::TemporaryTable { relation }),
+        Persistence::Unlogged => raise(Error::UnloggedTable { relation }),
+        Persistence::Permanent => {}
+    }
+    if description.kind == Kind::PartitionedTable || description.has_children {
+        raise(Error::Hierarchy { relation });
+    }
+    if description.row_security {
+        raise(Error::RowSecurity { relation });
+    }
+    if description.key.is_empty() {
+        raise(Error::NoPrimaryKey { relation });
+    }
+    description
+}
+
+/// The number of a column; raises 42703.
+pub fn column(description: &Description, name: &str) -> i16 {
+    description.column_number(name).unwrap_or_else(|| {
+        raise(Error::ColumnNotFound {
+            relation: description.display(),
+            column: name.into(),
+        })
+    })
+}
+
+/// A session's owner needs SELECT on what it asks for: the relation, or all of its columns, or the one
+/// column and the key, which every event shows.
+fn check_select(session: &Session, description: &Description, target: &Target) {
+    let readable = role::readable(session.owner, description);
+    let may = |column: i16| readable.contains(column);
+    let permitted = match target {
+        Target::Table | Target::Row(_) => {
+            description.columns.iter().all(|column| may(column.number))
+        }
+        Target::Column(column) | Target::Field(_, column) => {
+            may(*column) && description.key.iter().all(|&column| may(column))
+        }
+    };
+    if !permitted {
+        let owner = role::name(session.owner);
+        raise(Error::SelectDenied {
+            relation: description.display(),
+            owner,
+        });
+    }
+}

@@ -1,0 +1,89 @@
+//! `event.log`: a row per changed row.
+
+use pgrx::pg_sys::Oid;
+
+use super::registry::registry;
+use crate::change::cursor::ChangeOrder;
+use crate::pg::bytes;
+use crate::pg::table::{Insert, Key, Read, Row, Table, unsigned};
+
+const XID: i16 = 1;
+const SET: i16 = 2;
+const COMMAND: i16 = 3;
+const ARRIVAL: i16 = 4;
+const RELATION: i16 = 5;
+const EPOCH: i16 = 6;
+const RECORD: i16 = 7;
+
+/// A changed row as it is stored.
+pub struct Entry {
+    pub order: ChangeOrder,
+    pub relation: Oid,
+    pub set: i64,
+    pub record: Vec<u8>,
+}
+
+pub fn open() -> Table {
+    Table::open_to_write(registry().log)
+}
+
+/// Appends one changed row of the transaction.
+pub fn append(
+    insert: &mut Insert,
+    epoch: u16,
+    xid: u64,
+    set: i64,
+    order: ChangeOrder,
+    relation: Oid,
+    record: &[u8],
+) {
+    insert.row(&[
+        Some(unsigned(xid)),
+        Some(set.into()),
+        Some(i64::from(order.command).into()),
+        Some((order.arrival as i64).into()),
+        Some(relation.into()),
+        Some(i32::from(epoch).into()),
+        Some(bytes::datum(record)),
+    ]);
+}
+
+/// At most `limit` changes of the transaction that concern the set, from `from` on, in order.
+pub fn read(
+    epoch: u16,
+    xid: u64,
+    set: i64,
+    from: Option<ChangeOrder>,
+    limit: usize,
+    read: Read,
+) -> Vec<Entry> {
+    let registry = registry();
+    let table = Table::open_to_read(registry.log);
+    let mut keys = vec![Key::xid8(XID, xid), Key::int8(SET, set)];
+    keys.extend(from.map(|from| Key::int8_at_least(COMMAND, from.command.into())));
+    let mut scan = table.scan(registry.log_order, &keys, read);
+    let mut entries = Vec::new();
+    while entries.len() < limit
+        && let Some(row) = scan.next()
+    {
+        // After a restore an older transaction can have the same id.
+        let order = order(&row);
+        if row.int4(EPOCH) == i32::from(epoch) && from.is_none_or(|from| order >= from) {
+            let record = row.bytes(RECORD).expect("a NOT NULL column");
+            entries.push(Entry {
+                order,
+                relation: row.oid(RELATION),
+                set,
+                record,
+            });
+        }
+    }
+    entries
+}
+
+fn order(row: &Row) -> ChangeOrder {
+    ChangeOrder {
+        command: row.int8(COMMAND) as u32,
+        arrival: row.int8(ARRIVAL) as u64,
+    }
+}

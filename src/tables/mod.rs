@@ -1,0 +1,12 @@
+//! The extension's own tables: a file for each concept, with the column numbers of `sql/tables.sql`.
+//!
+//! Capture, commit, inbox and session all come here, so that a table is read and written in one place.
+
+pub mod access;
+pub mod log;
+pub mod recipient_set;
+pub mod registry;
+pub mod session;
+pub mod subscription;
+pub mod transaction;
+pub mod watch;

@@ -1,0 +1,105 @@
+//! The oids of our tables and indexes, looked up once per backend.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use pgrx::pg_sys::Oid;
+
+use crate::pg::relation;
+
+macro_rules! registry {
+    ($($name:ident)*) => {
+        /// An oid for each table and index of `sql/tables.sql`, by its name.
+        #[derive(PartialEq)]
+        pub struct Registry {
+            /// The row of pg_extension: what the commit lock locks.
+            pub extension: Oid,
+            $(pub $name: Oid,)*
+        }
+
+        impl Registry {
+            fn load() -> Self {
+                Self {
+                    extension: relation::extension(),
+                    $($name: find(stringify!($name)),)*
+                }
+            }
+
+            fn contains(&self, oid: Oid) -> bool {
+                [$(self.$name),*].contains(&oid)
+            }
+        }
+    };
+}
+
+registry! {
+    epoch epoch_number
+    session_definition session_definition_id
+    session_position session_position_id
+    subscription_table subscription_table_id subscription_table_session subscription_table_relation
+    subscription_column subscription_column_id subscription_column_session subscription_column_relation
+    subscription_row subscription_row_id subscription_row_session subscription_row_key
+    subscription_field subscription_field_id subscription_field_session subscription_field_key
+    keyed_relation keyed_relation_relation
+    subscription_change subscription_change_xid
+    recipient_set recipient_set_id recipient_set_hash
+    recipient_set_member recipient_set_member_session
+    log log_order
+    transaction transaction_position
+    transaction_recipient_set transaction_recipient_set_position
+}
+
+fn find(name: &str) -> Oid {
+    let name = std::ffi::CString::new(name).expect("a name of ours");
+    relation::of_extension(c"event", &name)
+        .unwrap_or_else(|| crate::error::raise(crate::error::Error::ExtensionOutOfDate))
+}
+
+thread_local! {
+    static REGISTRY: RefCell<Option<Rc<Registry>>> = const { RefCell::new(None) };
+    static STALE: Cell<bool> = const { Cell::new(false) };
+    static GENERATION: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The oids.
+pub fn registry() -> Rc<Registry> {
+    let stale = STALE.replace(false);
+    let known = REGISTRY.with_borrow(Clone::clone);
+    match known {
+        Some(known) if !stale => known,
+        known => {
+            let loaded = Rc::new(Registry::load());
+            if known.as_ref() != Some(&loaded) {
+                GENERATION.set(GENERATION.get() + 1);
+            }
+            REGISTRY.set(Some(Rc::clone(&loaded)));
+            loaded
+        }
+    }
+}
+
+/// Changes when the oids do: the extension has been dropped and created anew, and whatever a cache knows of
+/// its tables is void.
+pub fn generation() -> u64 {
+    registry();
+    GENERATION.get()
+}
+
+/// The oids will be looked up again.
+pub fn at_invalidation() {
+    STALE.set(true);
+}
+
+/// Whether this oid is one of ours. Makes no backend call: invalidations come at any time.
+pub fn is_known(relation: Oid) -> bool {
+    ask(|known| known.contains(relation)).unwrap_or(false)
+}
+
+/// The oid of the table whose invalidation says that subscriptions have changed, if it is known.
+pub fn subscription_change() -> Option<Oid> {
+    ask(|known| known.subscription_change)
+}
+
+fn ask<T>(question: impl FnOnce(&Registry) -> T) -> Option<T> {
+    REGISTRY.with(|known| known.try_borrow().ok()?.as_deref().map(question))
+}

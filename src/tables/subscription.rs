@@ -1,0 +1,249 @@
+//! The four subscription tables, which share their first columns.
+
+use pgrx::pg_sys::{Datum, Oid};
+
+use super::registry::{Registry, registry};
+use crate::change::matching::KeyedSubscription;
+use crate::change::operation::{ColumnNumber, SessionId, SubscriptionType};
+use crate::change::recipients::Recipients;
+use crate::pg::bytes::texts;
+use crate::pg::table::{Key, Read, Row, Scan, Table, uuid};
+
+const ID: i16 = 1;
+const SESSION: i16 = 2;
+const RELATION: i16 = 3;
+const COLUMN_OF_COLUMN: i16 = 5;
+const KEY_HASH: i16 = 5;
+const KEY_VALUES: i16 = 6;
+const COLUMN_OF_FIELD: i16 = 7;
+
+/// A row's primary key as subscriptions store it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyValues {
+    hash: i64,
+    values: Vec<Vec<u8>>,
+}
+
+impl KeyValues {
+    /// From the canonical text forms, in key order.
+    pub fn new(values: Vec<Vec<u8>>) -> Self {
+        Self {
+            hash: key_hash(values.iter().map(Vec::as_slice)),
+            values,
+        }
+    }
+}
+
+/// The hash by which a key is looked up. Lengths are part of it, so that ('a', 'bc') is not ('ab', 'c').
+fn key_hash<'a>(values: impl Iterator<Item = &'a [u8]>) -> i64 {
+    let mut bytes = Vec::with_capacity(32);
+    for value in values {
+        bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(value);
+    }
+    crate::pg::ffi::hash_bytes(&bytes)
+}
+
+/// What a subscription subscribes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Table,
+    Column(ColumnNumber),
+    Row(KeyValues),
+    Field(KeyValues, ColumnNumber),
+}
+
+impl Target {
+    fn granularity(&self) -> SubscriptionType {
+        match self {
+            Self::Table => SubscriptionType::Table,
+            Self::Column(_) => SubscriptionType::Column,
+            Self::Row(_) => SubscriptionType::Row,
+            Self::Field(..) => SubscriptionType::Field,
+        }
+    }
+
+    fn key(&self) -> Option<&KeyValues> {
+        match self {
+            Self::Row(key) | Self::Field(key, _) => Some(key),
+            Self::Table | Self::Column(_) => None,
+        }
+    }
+
+    fn matches(&self, row: &Row) -> bool {
+        match self {
+            Self::Table => true,
+            Self::Column(column) => row.int2(COLUMN_OF_COLUMN) == *column,
+            Self::Row(key) => row.texts(KEY_VALUES) == key.values,
+            Self::Field(key, column) => {
+                row.int2(COLUMN_OF_FIELD) == *column && row.texts(KEY_VALUES) == key.values
+            }
+        }
+    }
+}
+
+const GRANULARITIES: [SubscriptionType; 4] = [
+    SubscriptionType::Table,
+    SubscriptionType::Column,
+    SubscriptionType::Row,
+    SubscriptionType::Field,
+];
+
+/// The oids of a granularity's table and of its indexes by id, by session, and by relation (and key).
+fn tables(registry: &Registry, granularity: SubscriptionType) -> (Oid, Oid, Oid, Oid) {
+    match granularity {
+        SubscriptionType::Table => (
+            registry.subscription_table,
+            registry.subscription_table_id,
+            registry.subscription_table_session,
+            registry.subscription_table_relation,
+        ),
+        SubscriptionType::Column => (
+            registry.subscription_column,
+            registry.subscription_column_id,
+            registry.subscription_column_session,
+            registry.subscription_column_relation,
+        ),
+        SubscriptionType::Row => (
+            registry.subscription_row,
+            registry.subscription_row_id,
+            registry.subscription_row_session,
+            registry.subscription_row_key,
+        ),
+        SubscriptionType::Field => (
+            registry.subscription_field,
+            registry.subscription_field_id,
+            registry.subscription_field_session,
+            registry.subscription_field_key,
+        ),
+    }
+}
+
+/// The id of the session's subscription to this target, if it has one.
+pub fn find(session: SessionId, relation: Oid, target: &Target) -> Option<SessionId> {
+    let registry = registry();
+    let (table, _, by_session, _) = tables(&registry, target.granularity());
+    let table = Table::open_to_read(table);
+    let mut keys = vec![Key::uuid(SESSION, session), Key::oid(RELATION, relation)];
+    keys.extend(target.key().map(|key| Key::int8(KEY_HASH, key.hash)));
+    let mut scan = table.scan(by_session, &keys, Read::Latest);
+    while let Some(row) = scan.next() {
+        if target.matches(&row) {
+            return Some(row.uuid(ID));
+        }
+    }
+    None
+}
+
+/// Stores a subscription that the session does not have yet.
+pub fn insert(id: uuid::Uuid, session: SessionId, relation: Oid, target: &Target) {
+    let registry = registry();
+    let (table, ..) = tables(&registry, target.granularity());
+    let mut values: Vec<Option<Datum>> = vec![
+        Some(uuid(id)),
+        Some(uuid(session)),
+        Some(relation.into()),
+        Some(crate::pg::transaction::clock().into()),
+    ];
+    match target {
+        Target::Table => {}
+        Target::Column(column) => values.push(Some((*column).into())),
+        Target::Row(key) => values.extend([Some(key.hash.into()), Some(texts(&key.values))]),
+        Target::Field(key, column) => {
+            values.extend([
+                Some(key.hash.into()),
+                Some(texts(&key.values)),
+                Some((*column).into()),
+            ]);
+        }
+    }
+    Table::open_to_write(table).insert_row(&values);
+}
+
+/// A subscription that was deleted.
+pub struct Deleted {
+    pub relation: Oid,
+    pub granularity: SubscriptionType,
+}
+
+/// The session of the subscription with this id, if there is one.
+pub fn session_of(id: uuid::Uuid) -> Option<SessionId> {
+    let registry = registry();
+    GRANULARITIES.into_iter().find_map(|granularity| {
+        let (table, by_id, ..) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        let mut scan = table.scan(by_id, &[Key::uuid(ID, id)], Read::Latest);
+        scan.next().map(|row| row.uuid(SESSION))
+    })
+}
+
+/// Deletes the subscription with this id. The caller holds its session's lock.
+pub fn delete(id: uuid::Uuid) -> Vec<Deleted> {
+    delete_where(|registry, granularity| (tables(registry, granularity).1, Key::uuid(ID, id)))
+}
+
+/// Deletes every subscription of the session. The caller holds its lock.
+pub fn delete_all(session: SessionId) -> Vec<Deleted> {
+    delete_where(|registry, granularity| {
+        (tables(registry, granularity).2, Key::uuid(SESSION, session))
+    })
+}
+
+fn delete_where(by: impl Fn(&Registry, SubscriptionType) -> (Oid, Key)) -> Vec<Deleted> {
+    let registry = registry();
+    let mut deleted = Vec::new();
+    for granularity in GRANULARITIES {
+        let (index, key) = by(&registry, granularity);
+        let table = Table::open_to_write(tables(&registry, granularity).0);
+        let mut scan = table.scan(index, &[key], Read::Latest);
+        while let Some(row) = scan.next() {
+            deleted.push(Deleted {
+                relation: row.oid(RELATION),
+                granularity,
+            });
+            table.delete(row.id);
+        }
+    }
+    deleted
+}
+
+/// Everybody who subscribed to the relation or to columns of it, as of now.
+pub fn watchers(relation: Oid) -> Recipients {
+    let registry = registry();
+    let mut recipients = Recipients::default();
+    for granularity in [SubscriptionType::Table, SubscriptionType::Column] {
+        let (table, _, _, by_relation) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
+        while let Some(row) = scan.next() {
+            let column =
+                (granularity == SubscriptionType::Column).then(|| row.int2(COLUMN_OF_COLUMN));
+            recipients.entry(row.uuid(SESSION)).add(granularity, column);
+        }
+    }
+    recipients
+}
+
+/// The row and field subscriptions of one row, as of now. The key: canonical text forms, in key order.
+pub fn keyed(relation: Oid, key: &[&[u8]]) -> Vec<KeyedSubscription> {
+    let registry = registry();
+    let hash = key_hash(key.iter().copied());
+    let mut found = Vec::new();
+    for granularity in [SubscriptionType::Row, SubscriptionType::Field] {
+        let (table, _, _, by_key) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        let keys = [Key::oid(RELATION, relation), Key::int8(KEY_HASH, hash)];
+        let mut scan: Scan = table.scan(by_key, &keys, Read::Latest);
+        while let Some(row) = scan.next() {
+            if row.texts(KEY_VALUES) == key {
+                let column =
+                    (granularity == SubscriptionType::Field).then(|| row.int2(COLUMN_OF_FIELD));
+                found.push(KeyedSubscription {
+                    session: row.uuid(SESSION),
+                    column,
+                });
+            }
+        }
+    }
+    found
+}

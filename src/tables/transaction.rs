@@ -1,0 +1,195 @@
+//! `event.epoch`, `event.transaction` and `event.transaction_recipient_set`: the place of each transaction
+//! in the feed.
+
+use std::cell::Cell;
+
+use pgrx::pg_sys::{self, Datum};
+
+use super::registry::{generation, registry};
+use crate::change::cursor::{Cursor, Position};
+use crate::change::event::Stamp;
+use crate::pg::table::{Key, Read, Row, Table, unsigned};
+use crate::pg::transaction;
+
+const EPOCH_NUMBER: i16 = 1;
+const EPOCH_SYSTEM: i16 = 2;
+const EPOCH_DATABASE: i16 = 3;
+
+const EPOCH: i16 = 1;
+const POSITION: i16 = 2;
+const XID: i16 = 3;
+const NONCE: i16 = 4;
+const AT: i16 = 5;
+
+const SET: i16 = 1;
+const SET_EPOCH: i16 = 2;
+const SET_POSITION: i16 = 3;
+const SET_XID: i16 = 4;
+
+/// A transaction that has its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub position: Position,
+    pub xid: u64,
+    pub nonce: u32,
+    /// Microseconds since 2000-01-01 UTC.
+    pub at: i64,
+}
+
+impl Placed {
+    /// The place as events tell it.
+    pub fn stamp(&self) -> Stamp {
+        Stamp {
+            position: self.position,
+            nonce: self.nonce,
+            xid: self.xid,
+            at: transaction::utc_text(self.at),
+        }
+    }
+
+    /// The cursor after everything of it.
+    pub fn end(&self) -> Cursor {
+        Cursor::end_of(self.position, self.nonce)
+    }
+}
+
+thread_local! {
+    /// The epoch that this backend has seen, and the registry's generation then.
+    static SEEN: Cell<Option<(u64, u16)>> = const { Cell::new(None) };
+}
+
+/// The current epoch. A new one begins when the database is not the one that wrote the newest row; a writer
+/// sets `begin`, which stores it. Two writers may store the same one: both are right.
+pub fn epoch(begin: bool) -> u16 {
+    let generation = generation();
+    if let Some((seen, epoch)) = SEEN.get()
+        && seen == generation
+    {
+        return epoch;
+    }
+    let registry = registry();
+    // SAFETY: reads the control file's copy, and a variable of the backend.
+    let (system, database) = unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId) };
+    let table = Table::open_to_read(registry.epoch);
+    let mut scan = table.scan(registry.epoch_number, &[], Read::Latest);
+    let newest = scan.next_back().map(|row| {
+        (
+            row.int4(EPOCH_NUMBER),
+            row.int8(EPOCH_SYSTEM) as u64,
+            row.oid(EPOCH_DATABASE),
+        )
+    });
+    drop(scan);
+    match newest {
+        Some((epoch, its_system, its_database))
+            if (its_system, its_database) == (system, database) =>
+        {
+            SEEN.set(Some((generation, epoch as u16)));
+            epoch as u16
+        }
+        _ => {
+            let epoch = newest.map_or(1, |(epoch, ..)| epoch + 1);
+            if begin {
+                Table::open_to_write(registry.epoch).insert_row(&[
+                    Some(epoch.into()),
+                    Some((system as i64).into()),
+                    Some(database.into()),
+                ]);
+            }
+            epoch as u16
+        }
+    }
+}
+
+/// The newest transaction that has its place.
+pub fn newest(read: Read) -> Option<Placed> {
+    let registry = registry();
+    let table = Table::open_to_read(registry.transaction);
+    // From (0, 0) on: a transaction without a position sorts after all others and is not compared.
+    let keys = [
+        Key::int4(EPOCH, epoch(false).into()),
+        Key::lsn_at_least(POSITION, 0),
+    ];
+    let mut scan = table.scan(registry.transaction_position, &keys, read);
+    scan.next_back().map(|row| placed(&row))
+}
+
+/// The transaction at this position, if there is one.
+pub fn at_position(position: Position, read: Read) -> Option<Placed> {
+    let registry = registry();
+    let table = Table::open_to_read(registry.transaction);
+    let keys = [
+        Key::int4(EPOCH, position.epoch.into()),
+        Key::lsn(POSITION, position.lsn),
+    ];
+    let mut scan = table.scan(registry.transaction_position, &keys, read);
+    scan.next().map(|row| placed(&row))
+}
+
+fn placed(row: &Row) -> Placed {
+    Placed {
+        position: Position {
+            epoch: row.int4(EPOCH) as u16,
+            lsn: row.unsigned(POSITION).expect("the scan is for positions"),
+        },
+        xid: row.unsigned(XID).expect("a NOT NULL column"),
+        nonce: row.int4(NONCE) as u32,
+        at: row.int8(AT),
+    }
+}
+
+/// Gives this transaction its place, and each set of recipients a way to find it. The caller holds the
+/// commit lock. `noted`: the WAL position at its pre-commit.
+pub fn insert(transaction: &Placed, noted: u64, sets: &[i64]) {
+    let registry = registry();
+    let epoch: Datum = i32::from(transaction.position.epoch).into();
+    Table::open_to_write(registry.transaction).insert_row(&[
+        Some(epoch),
+        Some(unsigned(transaction.position.lsn)),
+        Some(unsigned(transaction.xid)),
+        Some((transaction.nonce as i32).into()),
+        Some(transaction.at.into()),
+        Some(unsigned(noted)),
+    ]);
+    let table = Table::open_to_write(registry.transaction_recipient_set);
+    let mut insert = table.insert();
+    for &set in sets {
+        insert.row(&[
+            Some(set.into()),
+            Some(epoch),
+            Some(unsigned(transaction.position.lsn)),
+            Some(unsigned(transaction.xid)),
+        ]);
+    }
+    insert.end();
+}
+
+/// At most `limit` transactions that concern the set, from `from` on, in order: positions with their ids.
+pub fn of_set(set: i64, from: Position, limit: usize, read: Read) -> Vec<(Position, u64)> {
+    let registry = registry();
+    let table = Table::open_to_read(registry.transaction_recipient_set);
+    let mut found = Vec::new();
+    // First the rest of the position's own epoch, then the later epochs from their beginning.
+    let scans = [
+        vec![
+            Key::int4(SET_EPOCH, from.epoch.into()),
+            Key::lsn_at_least(SET_POSITION, from.lsn),
+        ],
+        vec![Key::int4_at_least(SET_EPOCH, i32::from(from.epoch) + 1)],
+    ];
+    for mut keys in scans {
+        keys.insert(0, Key::int8(SET, set));
+        let mut scan = table.scan(registry.transaction_recipient_set_position, &keys, read);
+        while found.len() < limit
+            && let Some(row) = scan.next()
+        {
+            let lsn = row.unsigned(SET_POSITION).expect("a NOT NULL column");
+            let position = Position {
+                epoch: row.int4(SET_EPOCH) as u16,
+                lsn,
+            };
+            found.push((position, row.unsigned(SET_XID).expect("a NOT NULL column")));
+        }
+    }
+    found
+}
