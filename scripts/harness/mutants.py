@@ -76,7 +76,7 @@ class Bench:
     def apply(self, mutant: Mutant) -> None:
         # Without a ceiling git would find our own repository around the copy and skip every file of it.
         env = dict(base_env(), GIT_CEILING_DIRECTORIES=str(TREE.parent))
-        done = subprocess.run(["git", "apply", "--whitespace=nowarn", str(mutant.path)], cwd=TREE, env=env, text=True,
+        done = subprocess.run(["git", "apply", "--recount", "--whitespace=nowarn", str(mutant.path)], cwd=TREE, env=env, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:
             raise Trouble("the patch does not apply.", done.stdout)
