@@ -54,3 +54,18 @@ pub extern "C-unwind" fn _PG_init() {
     tables::invalidation::init();
     commit::init(inbox::replay, tables::invalidation::note_everything);
 }
+
+#[cfg(any(test, feature = "pg_test"))]
+#[path = "../pgrx-tests/mod.rs"]
+mod pgrx_tests;
+
+/// What `cargo pgrx test` asks for.
+#[cfg(test)]
+pub mod pg_test {
+    pub fn setup(_options: Vec<&str>) {}
+
+    #[must_use]
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec![]
+    }
+}

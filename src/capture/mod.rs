@@ -4,4 +4,4 @@
 mod relation;
 mod row;
 mod trigger;
-mod value;
+pub mod value;

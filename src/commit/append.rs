@@ -9,7 +9,7 @@ use super::interned;
 use crate::change::inline;
 use crate::change::outbox::Outbox;
 use crate::change::recipients::Recipients;
-use crate::tables::log;
+use crate::tables::log::Log;
 use crate::tables::transaction::Contents;
 
 /// Stores the changes, which are in their order, or returns them for the transaction's row.
@@ -17,8 +17,8 @@ pub fn append(outbox: &Outbox, epoch: u16, xid: u64) -> Contents {
     if let Some(contents) = small(outbox) {
         return contents;
     }
-    let table = log::open();
-    let mut insert = table.insert();
+    let log = Log::open(epoch, xid);
+    let mut append = log.append();
     let mut sets = BTreeSet::new();
     // Neighbours mostly concern the same recipients.
     let mut last: Option<(*const Recipients, i64)> = None;
@@ -31,9 +31,9 @@ pub fn append(outbox: &Outbox, epoch: u16, xid: u64) -> Contents {
         last = Some((recipients, set));
         sets.insert(set);
         let relation = Oid::from_u32(change.relation);
-        log::append(&mut insert, epoch, xid, set, change.order, relation, record);
+        append.change(set, change.order, relation, record);
     }
-    insert.end();
+    append.end();
     Contents::Logged {
         sets: sets.into_iter().collect(),
     }

@@ -16,7 +16,7 @@ use crate::change::relation::RelationNames;
 use crate::gucs;
 use crate::pg::notify;
 use crate::tables::addressee;
-use crate::tables::session::{Notify, Session};
+use crate::tables::session::{self, Notify, Session};
 use crate::tables::transaction::Placed;
 
 /// What will be sent once the transaction has its place.
@@ -163,7 +163,7 @@ fn find(id: SessionId) -> Option<Recipient> {
     let session = addressee::session(id)?;
     let last = (ChangeOrder::new(0, true, 0), 0);
     Some(Recipient {
-        channel: Rc::new(session.channel()),
+        channel: Rc::new(session::channel(id)),
         session,
         total: 0,
         queued: 0,

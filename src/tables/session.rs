@@ -55,12 +55,12 @@ pub struct Session {
     pub owner: Oid,
 }
 
-impl Session {
-    /// The channel of its notifications.
-    pub fn channel(&self) -> std::ffi::CString {
-        std::ffi::CString::new(self.id.to_string()).expect("a uuid holds no NUL")
-    }
+/// The channel of a session's notifications.
+pub fn channel(id: SessionId) -> std::ffi::CString {
+    std::ffi::CString::new(id.to_string()).expect("a uuid holds no NUL")
+}
 
+impl Session {
     fn of(row: &Row) -> Self {
         let known = "the column holds what we wrote";
         Self {

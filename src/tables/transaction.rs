@@ -106,15 +106,32 @@ pub fn epoch(begin: bool) -> u16 {
 
 /// The newest transaction that has its place.
 pub fn newest(read: Read) -> Option<Placed> {
-    let registry = registry();
-    let table = Table::open_to_read(registry.transaction);
+    newest_in(&Table::open_to_read(registry().transaction), read)
+}
+
+fn newest_in(table: &Table, read: Read) -> Option<Placed> {
     // From (0, 0) on: a transaction without a position sorts after all others and is not compared.
     let keys = [
         Key::int4(EPOCH, epoch(false).into()),
         Key::lsn_at_least(POSITION, 0),
     ];
-    let mut scan = table.scan(registry.transaction_position, &keys, read);
+    let mut scan = table.scan(registry().transaction_position, &keys, read);
     scan.next_back().map(|row| placed(&row))
+}
+
+/// The feed, while the holder of the commit lock adds to it.
+pub struct Feed(Table);
+
+impl Feed {
+    pub fn open() -> Self {
+        Self(Table::open_to_write(registry().transaction))
+    }
+
+    /// The newest transaction: of all others that have their place, none is without it for us, since their
+    /// commit ended before we got the lock.
+    pub fn newest(&self) -> Option<Placed> {
+        newest_in(&self.0, Read::Latest)
+    }
 }
 
 /// The transaction at this position, if there is one.
@@ -153,10 +170,9 @@ pub enum Contents {
     Logged { sets: Vec<i64> },
 }
 
-/// Gives this transaction its place, and each set of recipients a way to find it. The caller holds the
-/// commit lock. `noted`: the WAL position at its pre-commit.
-pub fn insert(transaction: &Placed, noted: u64, contents: &Contents) {
-    let registry = registry();
+/// Gives this transaction its place, and each set of recipients a way to find it. `noted`: the WAL position
+/// at its pre-commit.
+pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents) {
     let (epoch, lsn): (Datum, _) = (
         i32::from(transaction.position.epoch).into(),
         unsigned(transaction.position.lsn),
@@ -176,7 +192,7 @@ pub fn insert(transaction: &Placed, noted: u64, contents: &Contents) {
             _ => (None, None, None),
         },
     };
-    Table::open_to_write(registry.transaction).insert_row(&[
+    feed.0.insert_row(&[
         Some(epoch),
         Some(lsn),
         Some(unsigned(transaction.xid)),
@@ -190,7 +206,7 @@ pub fn insert(transaction: &Placed, noted: u64, contents: &Contents) {
     if let Contents::Logged { sets } = contents
         && sets.len() > 1
     {
-        let table = Table::open_to_write(registry.transaction_recipient_set);
+        let table = Table::open_to_write(registry().transaction_recipient_set);
         let mut insert = table.insert();
         for &set in sets {
             insert.row(&[Some(set.into()), Some(epoch), Some(lsn)]);
