@@ -51,6 +51,6 @@ extension_sql_file!(
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     gucs::init();
-    capture::init();
-    commit::init(inbox::replay, capture::invalidation::note_everything);
+    tables::invalidation::init();
+    commit::init(inbox::replay, tables::invalidation::note_everything);
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import debian
 from .paths import BUILD, REQUIREMENTS
-from .run import Trouble, base_env, clean_tree, logged, must, say, tail
+from .run import Trouble, base_env, clean_tree, logged, must, say
 
 VENV = BUILD / "venv"
 FOLDER = BUILD / "python"

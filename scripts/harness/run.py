@@ -8,6 +8,7 @@ import fcntl
 import os
 import pwd
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,5 +144,4 @@ def entry(main) -> None:
 
 
 def clean_tree(path: Path) -> None:
-    import shutil
     shutil.rmtree(path, ignore_errors=True)

@@ -109,17 +109,19 @@ fn pre_commit() {
     if outbox.is_empty() && replays.is_empty() {
         return;
     }
-    let _snapshot = ActiveSnapshot::push();
     let flushed = (!outbox.is_empty()).then(|| flush(outbox));
     // The last lock but NOTIFY's own, and held until the commit is visible to all.
     lock::wait_without_timeout();
     position::lock();
-    if let Some(replay) = REPLAY.get() {
+    if let Some(replay) = REPLAY.get()
+        && !replays.is_empty()
+    {
+        let _snapshot = ActiveSnapshot::push();
         replays.sessions().for_each(replay);
     }
     if let Some(flushed) = flushed {
         let placed = position::next(flushed.epoch, flushed.xid);
-        transaction::insert(&placed, flushed.noted, &flushed.sets);
+        transaction::insert(&placed, flushed.noted, &flushed.contents);
         flushed.notifications.send(&placed);
     }
 }
@@ -129,7 +131,7 @@ struct Flushed {
     epoch: u16,
     xid: u64,
     noted: u64,
-    sets: Vec<i64>,
+    contents: transaction::Contents,
     notifications: notify::Notifications,
 }
 
@@ -137,13 +139,13 @@ struct Flushed {
 fn flush(mut outbox: Outbox) -> Flushed {
     outbox.sort();
     let (epoch, xid) = (transaction::epoch(true), top_xid());
-    let sets = append::append(&outbox, epoch, xid);
+    let contents = append::append(&outbox, epoch, xid);
     let notifications = notify::Notifications::render(&outbox, xid);
     Flushed {
         epoch,
         xid,
         noted: wal_position(),
-        sets,
+        contents,
         notifications,
     }
 }

@@ -33,7 +33,7 @@ pub fn next(epoch: u16, xid: u64) -> Placed {
             lsn: transaction::wal_position().max(last_lsn + 1),
         },
         xid,
-        nonce: u32::from_le_bytes(transaction::random()),
+        nonce: transaction::nonce(),
         at: transaction::clock().max(last_at),
     }
 }

@@ -104,9 +104,10 @@ pub fn insert(session: &Session, name: Option<&str>) {
     Table::open_to_write(registry.session_position).insert_row(&[Some(uuid(session.id)), None]);
 }
 
-/// Deletes the session. The caller holds its lock.
+/// Deletes the session, and tells the writers that know it. The caller holds its lock.
 pub fn delete(id: SessionId) {
     let registry = registry();
+    crate::pg::relation::invalidate(registry.session_definition);
     for (table, index, column) in [
         (
             registry.session_definition,
