@@ -1,0 +1,44 @@
+"""Real drivers: pytest over tests/clients against a private cluster."""
+
+import xml.etree.ElementTree as xml
+
+from .. import toolchain
+from ..cluster import Cluster
+from ..paths import RESULTS
+from ..run import logged, tail
+
+
+def run(outcome, tree, source, server, only=None, long=False) -> None:
+    packages = toolchain.packages()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    junit = RESULTS / f"clients-{server.major}.xml"
+    junit.unlink(missing_ok=True)
+    folder = tree / "tests" / "clients"
+    command = [packages.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}", "--rootdir", folder,
+               folder / only if only else folder]
+    if not long:
+        command += ["-m", "not long"]
+    with Cluster(server) as cluster:
+        env = dict(cluster.env(), **packages.env, PYTHONDONTWRITEBYTECODE="1", PG_BINDIR=str(server.bindir))
+        status, output = logged(f"clients-{server.major}", command, env=env, cwd=folder, timeout=3600 if long else 900)
+        if not cluster.alive():
+            output += f"\nThe server has gone; the end of its log:\n{cluster.log_tail()}"
+    _count(outcome, junit)
+    if status == 5:
+        outcome.could_not_run("pytest found no test.")
+    elif status != 0:
+        outcome.details.append(tail(output, 150))
+        if outcome.failed == 0:
+            outcome.could_not_run("pytest failed.")
+
+
+def _count(outcome, junit) -> None:
+    if not junit.exists():
+        return
+    for suite in xml.parse(junit).getroot().iter("testsuite"):
+        counts = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+        bad = counts["failures"] + counts["errors"]
+        outcome.failed += bad
+        outcome.passed += counts["tests"] - bad - counts["skipped"]
+        if counts["skipped"]:
+            outcome.note = f"{counts['skipped']} skipped."
