@@ -1,14 +1,19 @@
-"""One-field UPDATE per transaction, one client: without triggers, and with tcn, the server's own NOTIFY trigger.
+"""One-field UPDATE per transaction, one client: without triggers, with tcn (the server's own NOTIFY trigger), with us.
 
-Contenders are compared in interleaved rounds; see scripts/harness/pgbench.py.
+Contenders are compared in interleaved rounds; see scripts/harness/pgbench.py. Whoever notifies has a listener that
+drains and counts what it gets, and a notification that is lost fails the run.
 """
 
 import argparse
 import tempfile
+import threading
+import time
 from pathlib import Path
 
+import psycopg
+
 from harness.pgbench import Contender, bench_cluster, prepare, rounds, table, tps
-from harness.run import entry, say
+from harness.run import Trouble, entry, say
 
 TABLE = """
 create table item (id integer primary key, score integer not null);
@@ -23,11 +28,47 @@ CONTENDERS = [
         create trigger tcn after insert or update or delete on item
             for each row execute function triggered_change_notification();
     """),
+    Contender("pg_reldiff", TABLE + """
+        create extension pg_reldiff;
+        select event.session_create(attach => false);
+        select event.subscribe_table('item', session_id => id) from event.session;
+    """),
 ]
 
 UPDATE = """\\set id random(1, 1000)
 update item set score = score + 1 where id = :id;
 """
+
+# How many changes a contender's database has made, and the channel on which it notifies each.
+COUNT = "select sum(score) from item"
+CHANNEL = {"tcn": "select 'tcn'", "pg_reldiff": "select id::text from event.session"}
+
+
+class Listener(threading.Thread):
+    """A connection that listens on a contender's channel and counts the notifications."""
+
+    def __init__(self, cluster, database: str):
+        super().__init__(daemon=True)
+        env = cluster.env()
+        self.connection = psycopg.connect(
+            dbname=database, host=env["PGHOST"], port=env["PGPORT"], user=env["PGUSER"], autocommit=True)
+        channel = self.connection.execute(CHANNEL[database]).fetchone()[0]
+        self.connection.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
+        self.received = 0
+        self.stopped = False
+
+    def run(self):
+        while not self.stopped:
+            for _ in self.connection.notifies(timeout=0.2):
+                self.received += 1
+
+    def settle(self, expected: int, seconds: float = 30):
+        """Waits for the last notifications and ends the thread."""
+        deadline = time.monotonic() + seconds
+        while self.received < expected and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.stopped = True
+        self.join()
 
 
 def main() -> int:
@@ -39,12 +80,22 @@ def main() -> int:
         prepare(cluster, CONTENDERS)
         script = Path(folder) / "update.sql"
         script.write_text(UPDATE)
+        listeners = {name: Listener(cluster, name) for name in CHANNEL}
+        for listener in listeners.values():
+            listener.start()
 
         def measure(contender: Contender) -> float:
             return tps(cluster, contender.name, script, seconds=options.seconds)
 
         figures = rounds(CONTENDERS, measure, options.rounds)
+        received = {name: (listener, int(cluster.sql(COUNT, name))) for name, listener in listeners.items()}
+        for listener, changes in received.values():
+            listener.settle(changes)
     say(table("one-field UPDATE per transaction, synchronous_commit off", "transactions/s", figures))
+    for name, (listener, changes) in received.items():
+        say(f"  {name}: {changes} changes, {listener.received} notifications received")
+        if listener.received != changes:
+            raise Trouble(f"{name} lost {changes - listener.received} notifications.")
     return 0
 
 

@@ -134,26 +134,30 @@ CREATE INDEX log_order ON event.log (xid, set_id, command, arrival);
 COMMENT ON TABLE event.log IS 'The changed rows of all transactions';
 
 -- A row per transaction that has events: its place in the feed, or NULL while it has none yet. noted is the
--- WAL position at its pre-commit.
+-- WAL position at its pre-commit. If it concerns one recipient set, that is here, and a small one's changes,
+-- all of one relation, are here instead of in the log (src/change/inline.rs).
 CREATE TABLE event.transaction (
     epoch integer NOT NULL,
     position pg_lsn,
     xid xid8 NOT NULL,
     nonce integer NOT NULL,
     at timestamptz,
-    noted pg_lsn NOT NULL
+    noted pg_lsn NOT NULL,
+    set_id bigint,
+    relation regclass,
+    changes bytea
 );
 CREATE INDEX transaction_position ON event.transaction (epoch, position);
+CREATE INDEX transaction_set ON event.transaction (set_id, epoch, position);
 COMMENT ON TABLE event.transaction IS 'The place of each transaction in the feed';
 
--- By which a reader finds its transactions without looking at others'.
+-- The sets of a transaction that concerns several.
 CREATE TABLE event.transaction_recipient_set (
     set_id bigint NOT NULL,
     epoch integer NOT NULL,
-    position pg_lsn NOT NULL,
-    xid xid8 NOT NULL
+    position pg_lsn NOT NULL
 );
 CREATE INDEX transaction_recipient_set_position ON event.transaction_recipient_set (set_id, epoch, position);
-COMMENT ON TABLE event.transaction_recipient_set IS 'The transactions that concern a recipient set';
+COMMENT ON TABLE event.transaction_recipient_set IS 'The sets of transactions that concern several';
 
 REVOKE ALL ON ALL TABLES IN SCHEMA event FROM PUBLIC;

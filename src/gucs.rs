@@ -17,6 +17,10 @@ pub static NOTIFY_BYTES: GucSetting<i32> = GucSetting::<i32>::new(1_024);
 /// commit that notifies fail.
 pub static NOTIFY_QUEUE_LIMIT: GucSetting<f64> = GucSetting::<f64>::new(0.5);
 
+/// The longest value, in kilobytes as it is stored without compression, that events carry; a longer one is
+/// named as unrenderable. A row of the log is at most 1 GB, and a writer must never fail for it.
+pub static MAX_VALUE: GucSetting<i32> = GucSetting::<i32>::new(16 * 1024);
+
 /// How long a first subscription tries, in milliseconds, to get the lock that creating a trigger needs.
 pub static TRACK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 
@@ -59,6 +63,16 @@ pub fn init() {
         1.0,
         GucContext::Suset,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.max_value",
+        c"The longest value that events carry.",
+        c"A longer one is left out and named as unrenderable.",
+        &MAX_VALUE,
+        1,
+        64 * 1024,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
     );
     GucRegistry::define_int_guc(
         c"reldiff.track_timeout",

@@ -12,7 +12,6 @@ use std::rc::Rc;
 
 use pgrx::pg_sys::{self, Oid};
 
-use super::invalidation;
 use super::value::Renderer;
 use crate::change::event::Readable;
 use crate::change::matching::{WatchedColumns, Watchers};
@@ -22,7 +21,7 @@ use crate::change::relation::RelationNames;
 use crate::pg::output::{Trust, trust};
 use crate::pg::relation::{Column, Description};
 use crate::pg::{relation, role, transaction};
-use crate::tables::{registry, session, subscription, watch};
+use crate::tables::{addressee, invalidation, registry, subscription, watch};
 
 /// A relation that somebody subscribed to.
 pub struct WatchedRelation {
@@ -172,7 +171,7 @@ fn load(description: &Description) -> Option<WatchedRelation> {
 /// concerns only them is not worth a lock.
 fn permitted(everyone: Recipients, description: &Description) -> Recipients {
     everyone.filter(|recipient: &Recipient| {
-        session::find(recipient.session).is_some_and(|session| {
+        addressee::session(recipient.session).is_some_and(|session| {
             match role::readable(session.owner, description) {
                 Readable::All => true,
                 Readable::Columns(columns) => !columns.is_empty(),

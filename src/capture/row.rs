@@ -2,9 +2,10 @@
 
 use pgrx::pg_sys::{self, Datum};
 
-use super::relation::WatchedRelation;
+use super::relation::{Storage, WatchedRelation};
 use crate::change::diff::{RowPair, Side};
 use crate::change::operation::ColumnNumber;
+use crate::gucs;
 use crate::pg::{ffi, output};
 
 /// The images that the trigger manager hands to a row trigger, deformed once.
@@ -83,9 +84,12 @@ impl RowPair for Images<'_> {
     }
 
     fn json(&self, side: Side, column: ColumnNumber, out: &mut Vec<u8>) -> bool {
+        let storage = self.relation.storage(column);
         match self.value(side, column) {
-            // SAFETY: the renderer is the column's.
-            Some(value) => unsafe { self.relation.storage(column).renderer.render(value, out) },
+            // SAFETY: the storage is the column's.
+            Some(value) => unsafe {
+                fits(value, storage, out.len()) && storage.renderer.render(value, out)
+            },
             None => {
                 out.extend_from_slice(b"null");
                 true
@@ -101,6 +105,23 @@ impl RowPair for Images<'_> {
             out.extend_from_slice(&text);
         }
     }
+}
+
+/// A record is kept below this, so that with the longest value (`reldiff.max_value` has a maximum, and JSON
+/// makes it at most six times as long) it stays below the 1 GB that a row can have.
+const MOST_BYTES: usize = 256 << 20;
+
+/// Whether a value is short enough to be rendered into a record that has this length already.
+///
+/// # Safety
+/// The value is of the storage's type.
+unsafe fn fits(value: Datum, storage: &Storage, length: usize) -> bool {
+    if storage.by_value || storage.length != -1 {
+        return true;
+    }
+    // SAFETY: a varlena; its length is known without fetching it.
+    let stored = unsafe { pg_sys::toast_raw_datum_size(value) };
+    length <= MOST_BYTES && stored <= gucs::MAX_VALUE.get() as usize * 1024
 }
 
 /// Whether two values have the same image. An unchanged TOASTed value keeps its pointer in an UPDATE, so

@@ -91,6 +91,9 @@ unsafe fn trigger_data(fcinfo: pg_sys::FunctionCallInfo) -> *mut pg_sys::Trigger
     }
 }
 
+/// A longer buffer is not kept.
+const KEPT_BYTES: usize = 1 << 20;
+
 thread_local! {
     /// A buffer for one record, kept from row to row.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -120,6 +123,7 @@ fn put(
             )
         });
     }
+    buffer.shrink_to(KEPT_BYTES);
     BUFFER.set(buffer);
 }
 

@@ -6,6 +6,7 @@
 pub mod cursor;
 pub mod diff;
 pub mod event;
+pub mod inline;
 pub mod json;
 pub mod matching;
 pub mod operation;

@@ -5,8 +5,16 @@ use std::cell::RefCell;
 
 use super::operation::SessionId;
 
+/// A session that attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replay {
+    pub session: SessionId,
+    /// How many events it had pending then.
+    pub pending: usize,
+}
+
 #[derive(Default)]
-pub struct Replays(Vec<(i32, SessionId)>);
+pub struct Replays(Vec<(i32, Replay)>);
 
 impl Replays {
     pub fn is_empty(&self) -> bool {
@@ -14,9 +22,9 @@ impl Replays {
     }
 
     /// A session that attached at this subtransaction level.
-    pub fn push(&mut self, level: i32, session: SessionId) {
-        if self.sessions().all(|other| other != session) {
-            self.0.push((level, session));
+    pub fn push(&mut self, level: i32, replay: Replay) {
+        if self.iter().all(|other| other.session != replay.session) {
+            self.0.push((level, replay));
         }
     }
 
@@ -30,8 +38,8 @@ impl Replays {
         }
     }
 
-    pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
-        self.0.iter().map(|(_, session)| *session)
+    pub fn iter(&self) -> impl Iterator<Item = Replay> {
+        self.0.iter().map(|(_, replay)| *replay)
     }
 }
 
@@ -55,7 +63,10 @@ mod tests {
 
     #[test]
     fn a_rolled_back_savepoint_takes_its_attachments_back() {
-        let session = SessionId::from_u128;
+        let session = |id| Replay {
+            session: SessionId::from_u128(id),
+            pending: 0,
+        };
         let mut replays = Replays::default();
         replays.push(1, session(1));
         replays.push(2, session(2));
@@ -63,18 +74,30 @@ mod tests {
         replays.at_sub_commit(3);
         replays.at_sub_abort(3);
         assert_eq!(
-            replays.sessions().collect::<Vec<_>>(),
+            replays.iter().collect::<Vec<_>>(),
             [session(1), session(2), session(3)]
         );
         replays.at_sub_abort(2);
-        assert_eq!(replays.sessions().collect::<Vec<_>>(), [session(1)]);
+        assert_eq!(replays.iter().collect::<Vec<_>>(), [session(1)]);
     }
 
     #[test]
     fn a_session_is_replayed_once() {
         let mut replays = Replays::default();
-        replays.push(1, SessionId::nil());
-        replays.push(2, SessionId::nil());
-        assert_eq!(replays.sessions().count(), 1);
+        replays.push(
+            1,
+            Replay {
+                session: SessionId::nil(),
+                pending: 0,
+            },
+        );
+        replays.push(
+            2,
+            Replay {
+                session: SessionId::nil(),
+                pending: 0,
+            },
+        );
+        assert_eq!(replays.iter().count(), 1);
     }
 }

@@ -13,26 +13,25 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, SubXactEvent, XactEvent};
 
 use super::{append, interned, notify, position};
-use crate::change::operation::SessionId;
 use crate::change::outbox::{self, Outbox};
-use crate::change::replay;
+use crate::change::replay::{self, Replay};
 use crate::error::{Error, raise};
 use crate::pg::lock;
 use crate::pg::transaction::{ActiveSnapshot, nest_level, top_xid, wal_position};
-use crate::tables::transaction;
+use crate::tables::transaction::{self, Feed};
 
 /// Queues a session's pending events as notifications of this transaction; called under the commit lock.
-pub type Replay = fn(SessionId);
+pub type SendReplay = fn(Replay);
 
 thread_local! {
-    static REPLAY: Cell<Option<Replay>> = const { Cell::new(None) };
+    static REPLAY: Cell<Option<SendReplay>> = const { Cell::new(None) };
     static AT_ROLLBACK: Cell<Option<fn()>> = const { Cell::new(None) };
 }
 
 /// Registers the callbacks. `replay` reads the inbox for a session that attaches; `at_rollback` is told of
 /// every rollback of a transaction or savepoint, and of every PREPARE, since what the own changes had made
 /// true is so no longer.
-pub fn init(replay: Replay, at_rollback: fn()) {
+pub fn init(replay: SendReplay, at_rollback: fn()) {
     REPLAY.set(Some(replay));
     AT_ROLLBACK.set(Some(at_rollback));
     // SAFETY: called once per backend; the functions live as long as the library, which is never unloaded.
@@ -109,17 +108,20 @@ fn pre_commit() {
     if outbox.is_empty() && replays.is_empty() {
         return;
     }
-    let _snapshot = ActiveSnapshot::push();
     let flushed = (!outbox.is_empty()).then(|| flush(outbox));
     // The last lock but NOTIFY's own, and held until the commit is visible to all.
     lock::wait_without_timeout();
     position::lock();
-    if let Some(replay) = REPLAY.get() {
-        replays.sessions().for_each(replay);
+    if let Some(replay) = REPLAY.get()
+        && !replays.is_empty()
+    {
+        let _snapshot = ActiveSnapshot::push();
+        replays.iter().for_each(replay);
     }
     if let Some(flushed) = flushed {
-        let placed = position::next(flushed.epoch, flushed.xid);
-        transaction::insert(&placed, flushed.noted, &flushed.sets);
+        let feed = Feed::open();
+        let placed = position::next(&feed, flushed.epoch, flushed.xid);
+        transaction::insert(&feed, &placed, flushed.noted, &flushed.contents);
         flushed.notifications.send(&placed);
     }
 }
@@ -129,7 +131,7 @@ struct Flushed {
     epoch: u16,
     xid: u64,
     noted: u64,
-    sets: Vec<i64>,
+    contents: transaction::Contents,
     notifications: notify::Notifications,
 }
 
@@ -137,13 +139,13 @@ struct Flushed {
 fn flush(mut outbox: Outbox) -> Flushed {
     outbox.sort();
     let (epoch, xid) = (transaction::epoch(true), top_xid());
-    let sets = append::append(&outbox, epoch, xid);
+    let contents = append::append(&outbox, epoch, xid);
     let notifications = notify::Notifications::render(&outbox, xid);
     Flushed {
         epoch,
         xid,
         noted: wal_position(),
-        sets,
+        contents,
         notifications,
     }
 }

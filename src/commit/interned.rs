@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::change::recipients::Recipients;
+use crate::pg::transaction::ActiveSnapshot;
 use crate::tables::{recipient_set, registry};
 
 /// So many are kept; a set costs a look-up when it is met again.
@@ -43,6 +44,7 @@ pub fn id(recipients: &Rc<Recipients>) -> i64 {
     if let Some(id) = seen {
         return id;
     }
+    let _snapshot = ActiveSnapshot::push();
     // What is found may be this transaction's own, so it is not trusted any longer than that.
     let id = recipient_set::find(recipients).unwrap_or_else(|| recipient_set::insert(recipients));
     INTERNED.with_borrow_mut(|interned| interned.own.insert(Rc::clone(recipients), id));

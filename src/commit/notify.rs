@@ -14,7 +14,8 @@ use crate::change::payload::{self, Notification, Payload};
 use crate::change::record::Record;
 use crate::change::relation::RelationNames;
 use crate::gucs;
-use crate::pg::{notify, role};
+use crate::pg::notify;
+use crate::tables::addressee;
 use crate::tables::session::{self, Notify, Session};
 use crate::tables::transaction::Placed;
 
@@ -37,7 +38,7 @@ enum Content {
 
 /// A session that gets events of this transaction.
 struct Recipient {
-    session: Session,
+    session: Rc<Session>,
     channel: Rc<CString>,
     /// How many events it gets.
     total: u64,
@@ -127,7 +128,7 @@ impl Notifications {
 struct Recipients {
     /// `None` for one that has been deleted.
     sessions: HashMap<SessionId, Option<Recipient>>,
-    readable: HashMap<(Oid, Oid), Readable>,
+    readable: HashMap<(Oid, Oid), Rc<Readable>>,
 }
 
 impl Recipients {
@@ -151,7 +152,7 @@ impl Recipients {
                 let readable = self
                     .readable
                     .entry(key)
-                    .or_insert_with(|| role::readable_now(key.1, key.0));
+                    .or_insert_with(|| addressee::readable(key.0, key.1));
                 event::for_each(told, share, readable, |event| visit(recipient, &event));
             }
         }
@@ -159,10 +160,10 @@ impl Recipients {
 }
 
 fn find(id: SessionId) -> Option<Recipient> {
-    let session = session::find(id)?;
+    let session = addressee::session(id)?;
     let last = (ChangeOrder::new(0, true, 0), 0);
     Some(Recipient {
-        channel: Rc::new(session.channel()),
+        channel: Rc::new(session::channel(id)),
         session,
         total: 0,
         queued: 0,

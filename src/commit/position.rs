@@ -11,10 +11,9 @@
 use pgrx::pg_sys;
 
 use crate::change::cursor::Position;
-use crate::pg::table::Read;
 use crate::pg::{lock, transaction};
 use crate::tables::registry::registry;
-use crate::tables::transaction::{Placed, newest};
+use crate::tables::transaction::{Feed, Placed};
 
 /// Waits for the commit lock and keeps it to the end of the transaction.
 pub fn lock() {
@@ -23,8 +22,10 @@ pub fn lock() {
 
 /// The next place. The caller holds the lock and stores the transaction under it, so that the next holder's
 /// WAL position is greater.
-pub fn next(epoch: u16, xid: u64) -> Placed {
-    let before = newest(Read::Latest).filter(|before| before.position.epoch == epoch);
+pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
+    let before = feed
+        .newest()
+        .filter(|before| before.position.epoch == epoch);
     let (last_lsn, last_at) =
         before.map_or((0, i64::MIN), |before| (before.position.lsn, before.at));
     Placed {
@@ -33,7 +34,7 @@ pub fn next(epoch: u16, xid: u64) -> Placed {
             lsn: transaction::wal_position().max(last_lsn + 1),
         },
         xid,
-        nonce: u32::from_le_bytes(transaction::random()),
+        nonce: transaction::nonce(),
         at: transaction::clock().max(last_at),
     }
 }

@@ -5,6 +5,7 @@ use crate::change::cursor::Cursor;
 use crate::change::event::{Content, Event};
 use crate::change::json::Object;
 use crate::change::record::Value;
+use crate::pg::bytes::is_utf8;
 use crate::pg::table::Read;
 use crate::tables::session::Session;
 
@@ -55,7 +56,7 @@ fn line(event: &Event, color: bool) -> Vec<u8> {
             line.extend_from_slice(column);
             line.extend_from_slice(b": ");
             shown(part.old, &mut line);
-            line.extend_from_slice(" → ".as_bytes());
+            line.extend_from_slice(if is_utf8() { " → " } else { " -> " }.as_bytes());
             shown(part.new, &mut line);
         }
     }

@@ -11,13 +11,14 @@ use pgrx::pg_sys::Oid;
 
 use crate::change::cursor::{ChangeOrder, Cursor, Position};
 use crate::change::event::{self, Change, Event, Readable, Stamp};
+use crate::change::inline;
 use crate::change::recipients::Recipient;
 use crate::change::record::Record;
 use crate::change::relation::RelationNames;
 use crate::pg::table::Read;
 use crate::pg::{relation, role};
 use crate::tables::session::Session;
-use crate::tables::transaction::Placed;
+use crate::tables::transaction::{OfSet, Placed};
 use crate::tables::{log, recipient_set, transaction};
 
 /// Rows that one index scan fetches at most.
@@ -45,6 +46,47 @@ pub struct Page {
     pub events: usize,
     /// Whether there are more.
     pub has_next: bool,
+}
+
+/// A transaction with the places where its changes for the session are.
+struct Concerned {
+    placed: Placed,
+    sources: Vec<Source>,
+}
+
+/// The changes of a transaction that concern one set.
+struct Source {
+    set: i64,
+    /// If they are in the transaction's row; otherwise they are in the log.
+    inline: Option<(Oid, Vec<u8>)>,
+}
+
+impl Source {
+    /// The changes from `from` on, in order; those of the log at most [`CHUNK`] at a time.
+    fn entries(&self, placed: &Placed, from: Option<ChangeOrder>, read: Read) -> Vec<log::Entry> {
+        let Some((relation, changes)) = &self.inline else {
+            return log::read(
+                placed.position.epoch,
+                placed.xid,
+                self.set,
+                from,
+                CHUNK,
+                read,
+            );
+        };
+        let changes = inline::decode(changes).unwrap_or_default();
+        let entry = |(order, record): (ChangeOrder, &[u8])| log::Entry {
+            order,
+            relation: *relation,
+            set: self.set,
+            record: record.to_vec(),
+        };
+        changes
+            .into_iter()
+            .filter(|(order, _)| from.is_none_or(|from| *order >= from))
+            .map(entry)
+            .collect()
+    }
 }
 
 /// An event at its place, as it is handed to the caller.
@@ -86,15 +128,11 @@ impl Reader {
             let Some(&last) = transactions.keys().next_back() else {
                 return page;
             };
-            for (position, (xid, sets)) in transactions {
-                let Some(placed) = transaction::at_position(position, self.read) else {
-                    continue;
-                };
-                debug_assert_eq!(placed.xid, xid);
+            for (position, Concerned { placed, sources }) in transactions {
                 let stamp = placed.stamp();
                 let start = (position == after.position).then(|| after.ordinal());
                 let mut pending = None;
-                self.changes(&placed, &sets, start, &mut |event| {
+                self.changes(&placed, &sources, start, &mut |event| {
                     if page.events == limit {
                         page.has_next = true;
                         return false;
@@ -136,30 +174,25 @@ impl Reader {
         self.read(after, usize::MAX, |_, _| (), |(), _| ()).events
     }
 
-    /// The next transactions of the session's sets from a position on, with the sets that they concern, and
-    /// whether these are all. A transaction that a set knows of has at least one event for the session unless
-    /// privileges or columns have gone since, so few more than the events that are wanted are needed.
-    #[allow(clippy::type_complexity, reason = "used once, right above")]
-    fn transactions(
-        &self,
-        from: Position,
-        wanted: usize,
-    ) -> (BTreeMap<Position, (u64, Vec<i64>)>, bool) {
+    /// The next transactions of the session's sets from a position on, and whether these are all. A
+    /// transaction that a set knows of has at least one event for the session, unless privileges or columns
+    /// have gone since: so few more than the events that are wanted are needed.
+    fn transactions(&self, from: Position, wanted: usize) -> (BTreeMap<Position, Concerned>, bool) {
         let limit = wanted.saturating_add(2).min(CHUNK);
-        let mut found: BTreeMap<Position, (u64, Vec<i64>)> = BTreeMap::new();
+        let mut found: BTreeMap<Position, Concerned> = BTreeMap::new();
         let mut horizon = None;
         for &set in &self.sets {
             let of_set = transaction::of_set(set, from, limit, self.read);
             if of_set.len() == limit {
-                let last = of_set[limit - 1].0;
+                let last = of_set[limit - 1].placed.position;
                 horizon = Some(horizon.map_or(last, |horizon: Position| horizon.min(last)));
             }
-            for (position, xid) in of_set {
-                found
-                    .entry(position)
-                    .or_insert_with(|| (xid, Vec::new()))
-                    .1
-                    .push(set);
+            for OfSet { placed, inline } in of_set {
+                let concerned = found.entry(placed.position).or_insert_with(|| Concerned {
+                    placed,
+                    sources: Vec::new(),
+                });
+                concerned.sources.push(Source { set, inline });
             }
         }
         // Behind the horizon a set that was not read to its end may have more.
@@ -173,7 +206,7 @@ impl Reader {
     fn changes(
         &mut self,
         placed: &Placed,
-        sets: &[i64],
+        sources: &[Source],
         after: Option<(ChangeOrder, u16)>,
         visit: &mut impl FnMut(&Event) -> bool,
     ) {
@@ -181,20 +214,13 @@ impl Reader {
         loop {
             let mut entries = Vec::new();
             let mut horizon = None;
-            for &set in sets {
-                let of_set = log::read(
-                    placed.position.epoch,
-                    placed.xid,
-                    set,
-                    from,
-                    CHUNK,
-                    self.read,
-                );
-                if of_set.len() == CHUNK {
-                    let last = of_set[CHUNK - 1].order;
+            for source in sources {
+                let of_source = source.entries(placed, from, self.read);
+                if of_source.len() == CHUNK {
+                    let last = of_source[CHUNK - 1].order;
                     horizon = Some(horizon.map_or(last, |horizon: ChangeOrder| horizon.min(last)));
                 }
-                entries.extend(of_set);
+                entries.extend(of_source);
             }
             entries.sort_unstable_by_key(|entry| entry.order);
             for entry in entries

@@ -8,6 +8,12 @@ pub fn datum<T: IntoDatum>(value: T) -> Datum {
     value.into_datum().expect("the value is not null")
 }
 
+/// Whether the database's encoding is UTF-8.
+pub fn is_utf8() -> bool {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 }
+}
+
 /// A `text` (or `json`, or `bytea`) of these bytes.
 pub fn text(bytes: &[u8]) -> Datum {
     // SAFETY: the pointer and the length are of one slice; the server copies them.
@@ -16,6 +22,25 @@ pub fn text(bytes: &[u8]) -> Datum {
             bytes.as_ptr().cast(),
             bytes.len() as i32,
         ))
+    }
+}
+
+/// A `bytea` in a buffer that is used again: what is made of it copies it at once.
+#[derive(Default)]
+pub struct Bytea(Vec<u32>);
+
+impl Bytea {
+    /// The datum is valid until the next call.
+    pub fn datum(&mut self, bytes: &[u8]) -> Datum {
+        let length = bytes.len() + pg_sys::VARHDRSZ;
+        self.0.resize(length.div_ceil(4), 0);
+        let start = self.0.as_mut_ptr().cast::<u8>();
+        // SAFETY: the buffer has room for the four bytes of the header and the bytes behind it.
+        unsafe {
+            pgrx::varlena::set_varsize_4b(start.cast(), length as i32);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.add(pg_sys::VARHDRSZ), bytes.len());
+        }
+        Datum::from(start)
     }
 }
 

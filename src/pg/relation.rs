@@ -256,3 +256,10 @@ pub fn has_trigger(relation: Oid, name: &CStr) -> bool {
     // SAFETY: the string is NUL-terminated; an invalid oid means that there is none.
     unsafe { pg_sys::get_trigger_oid(relation, name.as_ptr(), true) != Oid::INVALID }
 }
+
+/// Tells every backend, when this transaction commits, that what it knows of the relation is void; this one
+/// at its next command.
+pub fn invalidate(relation: Oid) {
+    // SAFETY: a plain value; the server raises if there is no such relation.
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) }
+}

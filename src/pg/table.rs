@@ -7,7 +7,6 @@
 //! by an UPDATE can miss both versions, so the rows that it looks for are only inserted and deleted.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use pgrx::pg_sys::{self, Datum, Oid};
 
@@ -76,13 +75,34 @@ impl Table {
 
     /// Begins an insert of one or many rows.
     pub fn insert(&self) -> Insert<'_> {
-        // SAFETY: the relation is open.
-        let indexes = unsafe { pg_sys::CatalogOpenIndexes(self.relation) };
+        // SAFETY: the relation is open; the list is ours, and an index's form stays while it is open. Our
+        // indexes have plain columns and no predicate.
+        let indexes = unsafe {
+            let list = pgrx::PgList::<Oid>::from_pg(pg_sys::RelationGetIndexList(self.relation));
+            let indexes = list.iter_oid().map(|index| {
+                let index = pg_sys::index_open(index, pg_sys::RowExclusiveLock as i32);
+                let form = &*(*index).rd_index;
+                Index {
+                    relation: index,
+                    columns: form
+                        .indkey
+                        .values
+                        .as_slice(form.indnkeyatts as usize)
+                        .to_vec(),
+                    unique: if form.indisunique {
+                        pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES
+                    } else {
+                        pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO
+                    },
+                }
+            });
+            indexes.collect()
+        };
         Insert {
             relation: self.relation,
             indexes,
+            rows: Vec::new(),
             slots: Vec::new(),
-            filled: 0,
             table: PhantomData,
         }
     }
@@ -402,74 +422,127 @@ impl Values {
     }
 }
 
+/// An index that gets an entry for each row.
+struct Index {
+    relation: pg_sys::Relation,
+    /// The table's columns, in index order.
+    columns: Vec<i16>,
+    unique: pg_sys::IndexUniqueCheck::Type,
+}
+
 /// A running insert. Rows are written in batches, so it has to be ended.
+///
+/// This is what the server's `CatalogTuplesMultiInsertWithInfo` does, without what it pays for each call: the
+/// expressions and predicates that an index may have, and a slot for each row of an index.
 #[must_use]
 pub struct Insert<'table> {
     relation: pg_sys::Relation,
-    indexes: pg_sys::CatalogIndexState,
+    indexes: Vec<Index>,
+    rows: Vec<(Values, pg_sys::HeapTuple)>,
     slots: Vec<*mut pg_sys::TupleTableSlot>,
-    filled: usize,
     table: PhantomData<&'table Table>,
 }
 
 impl Insert<'_> {
-    /// Adds a row; the values are copied.
+    /// Adds a row. Values that are in an index and not passed by value have to stay until the insert ends.
     pub fn row(&mut self, values: &[Option<Datum>]) {
         let mut row = Values::of(values);
-        // SAFETY: the relation is open, the arrays have a value for each of its columns, and the slot was made
-        // for its descriptor. The slot owns the tuple.
-        unsafe {
+        // SAFETY: the relation is open and the arrays have a value for each of its columns, of its type.
+        let tuple = unsafe {
+            let descriptor = (*self.relation).rd_att;
             assert_eq!(
-                (*(*self.relation).rd_att).natts as usize,
+                (*descriptor).natts as usize,
                 values.len(),
                 "a value for each column"
             );
-            if self.filled == self.slots.len() {
+            pg_sys::heap_form_tuple(descriptor, row.values.as_mut_ptr(), row.nulls.as_mut_ptr())
+        };
+        self.rows.push((row, tuple));
+        if self.rows.len() == BATCH {
+            self.flush();
+        }
+    }
+
+    /// Writes what is left and closes the indexes, whose locks are kept.
+    pub fn end(mut self) {
+        self.flush();
+        // SAFETY: the slots and the indexes are ours and are not used again.
+        unsafe {
+            for &slot in &self.slots {
+                pg_sys::ExecDropSingleTupleTableSlot(slot);
+            }
+            for index in &self.indexes {
+                pg_sys::index_close(index.relation, pg_sys::NoLock as i32);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        match self.rows.as_slice() {
+            [] => return,
+            // SAFETY: the tuple is one of the open relation.
+            [(_, tuple)] => unsafe { pg_sys::simple_heap_insert(self.relation, *tuple) },
+            _ => self.insert_batch(),
+        }
+        for (values, tuple) in &self.rows {
+            for index in &self.indexes {
+                let mut keys = Values {
+                    values: [Datum::null(); MAX_COLUMNS],
+                    nulls: [true; MAX_COLUMNS],
+                };
+                for (at, &column) in index.columns.iter().enumerate() {
+                    keys.values[at] = values.values[column as usize - 1];
+                    keys.nulls[at] = values.nulls[column as usize - 1];
+                }
+                // SAFETY: the tuple has been stored, so that it knows its place; the arrays have a value for
+                // each column of the index, which is a B-tree and has no use for the index's description.
+                unsafe {
+                    pg_sys::index_insert(
+                        index.relation,
+                        keys.values.as_mut_ptr(),
+                        keys.nulls.as_mut_ptr(),
+                        &mut (**tuple).t_self,
+                        self.relation,
+                        index.unique,
+                        false,
+                        std::ptr::null_mut(),
+                    );
+                }
+            }
+        }
+        for (_, tuple) in self.rows.drain(..) {
+            // SAFETY: formed by us, and not used again.
+            unsafe { pg_sys::heap_freetuple(tuple) }
+        }
+    }
+
+    /// Stores all rows with one call, which fills page after page with one WAL record each.
+    fn insert_batch(&mut self) {
+        // SAFETY: each slot was made for the open relation's descriptor and refers to one of its tuples, which
+        // stays ours. The insert tells the slots, and so we the tuples, where they are stored.
+        unsafe {
+            while self.slots.len() < self.rows.len() {
                 self.slots.push(pg_sys::MakeSingleTupleTableSlot(
                     (*self.relation).rd_att,
                     &pg_sys::TTSOpsHeapTuple,
                 ));
             }
-            let tuple = pg_sys::heap_form_tuple(
-                (*self.relation).rd_att,
-                row.values.as_mut_ptr(),
-                row.nulls.as_mut_ptr(),
-            );
-            pg_sys::ExecStoreHeapTuple(tuple, self.slots[self.filled], true);
-        }
-        self.filled += 1;
-        if self.filled == BATCH {
-            self.flush(0..BATCH);
-        }
-    }
-
-    /// Writes what is left and closes the indexes.
-    pub fn end(mut self) {
-        self.flush(0..self.filled);
-        // SAFETY: the slots and the index state are ours and are not used again.
-        unsafe {
-            for &slot in &self.slots {
-                pg_sys::ExecDropSingleTupleTableSlot(slot);
+            for ((_, tuple), slot) in self.rows.iter().zip(&self.slots) {
+                pg_sys::ExecStoreHeapTuple(*tuple, *slot, false);
             }
-            pg_sys::CatalogCloseIndexes(self.indexes);
-        }
-    }
-
-    fn flush(&mut self, slots: Range<usize>) {
-        if slots.is_empty() {
-            return;
-        }
-        let slots = &mut self.slots[slots];
-        // SAFETY: each slot holds a tuple of the open relation; the index state is the relation's.
-        unsafe {
-            pg_sys::CatalogTuplesMultiInsertWithInfo(
+            pg_sys::heap_multi_insert(
                 self.relation,
-                slots.as_mut_ptr(),
-                slots.len() as i32,
-                self.indexes,
+                self.slots.as_mut_ptr(),
+                self.rows.len() as i32,
+                pg_sys::GetCurrentCommandId(true),
+                0,
+                std::ptr::null_mut(),
             );
+            for ((_, tuple), slot) in self.rows.iter().zip(&self.slots) {
+                (**tuple).t_self = (**slot).tts_tid;
+                pg_sys::ExecClearTuple(*slot);
+            }
         }
-        self.filled = 0;
     }
 }
 

@@ -81,8 +81,8 @@ pub fn next_command() {
     unsafe { pg_sys::CommandCounterIncrement() }
 }
 
-/// Keeps a snapshot active while it lives: a callback at commit runs without one, and reading a TOASTed
-/// value needs it.
+/// Keeps a snapshot active while it lives: a callback at commit runs without one, and the server wants one
+/// where it reads TOASTed values.
 pub struct ActiveSnapshot(());
 
 impl ActiveSnapshot {
@@ -111,4 +111,11 @@ pub fn random<const N: usize>() -> [u8; N] {
         pgrx::error!("could not generate random values");
     }
     bytes
+}
+
+/// A number that repeats only by chance, also after a crash. Not a secret, so the server's fast generator
+/// does: the strong one costs a system call.
+pub fn nonce() -> u32 {
+    // SAFETY: the generator's state is the backend's own, seeded when it started.
+    unsafe { pg_sys::pg_prng_uint32(&raw mut pg_sys::pg_global_prng_state) }
 }

@@ -49,7 +49,7 @@ fn session_create(
     transaction::next_command();
     access::set_current(Some(session.id), false);
     if attach.unwrap_or(true) {
-        notify::listen(&session.channel());
+        notify::listen(&session::channel(session.id));
     }
     access::uuid(session.id)
 }
@@ -113,7 +113,7 @@ fn session_use(session_id: Option<Uuid>, is_local: Option<bool>) -> Uuid {
 }
 
 fn stop_listening(session: SessionId) {
-    notify::unlisten(&std::ffi::CString::new(session.to_string()).expect("a uuid holds no NUL"));
+    notify::unlisten(&session::channel(session));
     if access::current() == Some(session) {
         access::set_current(None, false);
     }

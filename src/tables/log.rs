@@ -4,7 +4,7 @@ use pgrx::pg_sys::Oid;
 
 use super::registry::registry;
 use crate::change::cursor::ChangeOrder;
-use crate::pg::bytes;
+use crate::pg::bytes::Bytea;
 use crate::pg::table::{Insert, Key, Read, Row, Table, unsigned};
 
 const XID: i16 = 1;
@@ -23,29 +23,57 @@ pub struct Entry {
     pub record: Vec<u8>,
 }
 
-pub fn open() -> Table {
-    Table::open_to_write(registry().log)
-}
-
-/// Appends one changed row of the transaction.
-pub fn append(
-    insert: &mut Insert,
+/// The log, while a transaction writes its changes.
+pub struct Log {
+    table: Table,
     epoch: u16,
     xid: u64,
-    set: i64,
-    order: ChangeOrder,
-    relation: Oid,
-    record: &[u8],
-) {
-    insert.row(&[
-        Some(unsigned(xid)),
-        Some(set.into()),
-        Some(i64::from(order.command).into()),
-        Some((order.arrival as i64).into()),
-        Some(relation.into()),
-        Some(i32::from(epoch).into()),
-        Some(bytes::datum(record)),
-    ]);
+}
+
+impl Log {
+    /// For the changes of the transaction with this id.
+    pub fn open(epoch: u16, xid: u64) -> Self {
+        Self {
+            table: Table::open_to_write(registry().log),
+            epoch,
+            xid,
+        }
+    }
+
+    pub fn append(&self) -> Append<'_> {
+        Append {
+            log: self,
+            insert: self.table.insert(),
+            buffer: Bytea::default(),
+        }
+    }
+}
+
+/// A running append; it has to be ended.
+#[must_use]
+pub struct Append<'log> {
+    log: &'log Log,
+    insert: Insert<'log>,
+    buffer: Bytea,
+}
+
+impl Append<'_> {
+    /// Appends one changed row.
+    pub fn change(&mut self, set: i64, order: ChangeOrder, relation: Oid, record: &[u8]) {
+        self.insert.row(&[
+            Some(unsigned(self.log.xid)),
+            Some(set.into()),
+            Some(i64::from(order.command).into()),
+            Some((order.arrival as i64).into()),
+            Some(relation.into()),
+            Some(i32::from(self.log.epoch).into()),
+            Some(self.buffer.datum(record)),
+        ]);
+    }
+
+    pub fn end(self) {
+        self.insert.end();
+    }
 }
 
 /// At most `limit` changes of the transaction that concern the set, from `from` on, in order.

@@ -3,6 +3,8 @@
 //! Capture, commit, inbox and session all come here, so that a table is read and written in one place.
 
 pub mod access;
+pub mod addressee;
+pub mod invalidation;
 pub mod log;
 pub mod recipient_set;
 pub mod registry;

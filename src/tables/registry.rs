@@ -45,7 +45,7 @@ registry! {
     recipient_set recipient_set_id recipient_set_hash
     recipient_set_member recipient_set_member_session
     log log_order
-    transaction transaction_position
+    transaction transaction_position transaction_set
     transaction_recipient_set transaction_recipient_set_position
 }
 

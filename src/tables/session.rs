@@ -55,12 +55,12 @@ pub struct Session {
     pub owner: Oid,
 }
 
-impl Session {
-    /// The channel of its notifications.
-    pub fn channel(&self) -> std::ffi::CString {
-        std::ffi::CString::new(self.id.to_string()).expect("a uuid holds no NUL")
-    }
+/// The channel of a session's notifications.
+pub fn channel(id: SessionId) -> std::ffi::CString {
+    std::ffi::CString::new(id.to_string()).expect("a uuid holds no NUL")
+}
 
+impl Session {
     fn of(row: &Row) -> Self {
         let known = "the column holds what we wrote";
         Self {
@@ -104,9 +104,10 @@ pub fn insert(session: &Session, name: Option<&str>) {
     Table::open_to_write(registry.session_position).insert_row(&[Some(uuid(session.id)), None]);
 }
 
-/// Deletes the session. The caller holds its lock.
+/// Deletes the session, and tells the writers that know it. The caller holds its lock.
 pub fn delete(id: SessionId) {
     let registry = registry();
+    crate::pg::relation::invalidate(registry.session_definition);
     for (table, index, column) in [
         (
             registry.session_definition,

@@ -3,13 +3,13 @@
 
 use std::cell::Cell;
 
-use pgrx::pg_sys::{self, Datum};
+use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::registry::{generation, registry};
 use crate::change::cursor::{Cursor, Position};
 use crate::change::event::Stamp;
 use crate::pg::table::{Key, Read, Row, Table, unsigned};
-use crate::pg::transaction;
+use crate::pg::{bytes, transaction};
 
 const EPOCH_NUMBER: i16 = 1;
 const EPOCH_SYSTEM: i16 = 2;
@@ -21,10 +21,13 @@ const XID: i16 = 3;
 const NONCE: i16 = 4;
 const AT: i16 = 5;
 
+const TRANSACTION_SET: i16 = 7;
+const RELATION: i16 = 8;
+const CHANGES: i16 = 9;
+
 const SET: i16 = 1;
 const SET_EPOCH: i16 = 2;
 const SET_POSITION: i16 = 3;
-const SET_XID: i16 = 4;
 
 /// A transaction that has its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,15 +106,32 @@ pub fn epoch(begin: bool) -> u16 {
 
 /// The newest transaction that has its place.
 pub fn newest(read: Read) -> Option<Placed> {
-    let registry = registry();
-    let table = Table::open_to_read(registry.transaction);
+    newest_in(&Table::open_to_read(registry().transaction), read)
+}
+
+fn newest_in(table: &Table, read: Read) -> Option<Placed> {
     // From (0, 0) on: a transaction without a position sorts after all others and is not compared.
     let keys = [
         Key::int4(EPOCH, epoch(false).into()),
         Key::lsn_at_least(POSITION, 0),
     ];
-    let mut scan = table.scan(registry.transaction_position, &keys, read);
+    let mut scan = table.scan(registry().transaction_position, &keys, read);
     scan.next_back().map(|row| placed(&row))
+}
+
+/// The feed, while the holder of the commit lock adds to it.
+pub struct Feed(Table);
+
+impl Feed {
+    pub fn open() -> Self {
+        Self(Table::open_to_write(registry().transaction))
+    }
+
+    /// The newest transaction: of all others that have their place, none is without it for us, since their
+    /// commit ended before we got the lock.
+    pub fn newest(&self) -> Option<Placed> {
+        newest_in(&self.0, Read::Latest)
+    }
 }
 
 /// The transaction at this position, if there is one.
@@ -138,58 +158,136 @@ fn placed(row: &Row) -> Placed {
     }
 }
 
-/// Gives this transaction its place, and each set of recipients a way to find it. The caller holds the
-/// commit lock. `noted`: the WAL position at its pre-commit.
-pub fn insert(transaction: &Placed, noted: u64, sets: &[i64]) {
-    let registry = registry();
-    let epoch: Datum = i32::from(transaction.position.epoch).into();
-    Table::open_to_write(registry.transaction).insert_row(&[
+/// Whom a transaction concerns, and where its changes are.
+pub enum Contents {
+    /// One set of recipients; the changes, all of one relation, go into the transaction's row.
+    Inline {
+        set: i64,
+        relation: Oid,
+        changes: Vec<u8>,
+    },
+    /// These sets of recipients, at least one; the changes are in the log.
+    Logged { sets: Vec<i64> },
+}
+
+/// Gives this transaction its place, and each set of recipients a way to find it. `noted`: the WAL position
+/// at its pre-commit.
+pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents) {
+    let (epoch, lsn): (Datum, _) = (
+        i32::from(transaction.position.epoch).into(),
+        unsigned(transaction.position.lsn),
+    );
+    let (set, relation, changes): (Option<Datum>, Option<Datum>, Option<Datum>) = match contents {
+        Contents::Inline {
+            set,
+            relation,
+            changes,
+        } => (
+            Some((*set).into()),
+            Some((*relation).into()),
+            Some(bytes::datum(changes.as_slice())),
+        ),
+        Contents::Logged { sets } => match sets.as_slice() {
+            [set] => (Some((*set).into()), None, None),
+            _ => (None, None, None),
+        },
+    };
+    feed.0.insert_row(&[
         Some(epoch),
-        Some(unsigned(transaction.position.lsn)),
+        Some(lsn),
         Some(unsigned(transaction.xid)),
         Some((transaction.nonce as i32).into()),
         Some(transaction.at.into()),
         Some(unsigned(noted)),
+        set,
+        relation,
+        changes,
     ]);
-    let table = Table::open_to_write(registry.transaction_recipient_set);
-    let mut insert = table.insert();
-    for &set in sets {
-        insert.row(&[
-            Some(set.into()),
-            Some(epoch),
-            Some(unsigned(transaction.position.lsn)),
-            Some(unsigned(transaction.xid)),
-        ]);
+    if let Contents::Logged { sets } = contents
+        && sets.len() > 1
+    {
+        let table = Table::open_to_write(registry().transaction_recipient_set);
+        let mut insert = table.insert();
+        for &set in sets {
+            insert.row(&[Some(set.into()), Some(epoch), Some(lsn)]);
+        }
+        insert.end();
     }
-    insert.end();
 }
 
-/// At most `limit` transactions that concern the set, from `from` on, in order: positions with their ids.
-pub fn of_set(set: i64, from: Position, limit: usize, read: Read) -> Vec<(Position, u64)> {
+/// A transaction that a set of recipients knows of.
+pub struct OfSet {
+    pub placed: Placed,
+    /// Its changes, if they are in its row, with their relation.
+    pub inline: Option<(Oid, Vec<u8>)>,
+}
+
+/// The transactions that concern the set, from `from` on, in order. There may be more behind the last one if
+/// at least `limit` are returned.
+pub fn of_set(set: i64, from: Position, limit: usize, read: Read) -> Vec<OfSet> {
     let registry = registry();
-    let table = Table::open_to_read(registry.transaction_recipient_set);
+    let alone = Table::open_to_read(registry.transaction);
     let mut found = Vec::new();
-    // First the rest of the position's own epoch, then the later epochs from their beginning.
-    let scans = [
-        vec![
-            Key::int4(SET_EPOCH, from.epoch.into()),
-            Key::lsn_at_least(SET_POSITION, from.lsn),
-        ],
-        vec![Key::int4_at_least(SET_EPOCH, i32::from(from.epoch) + 1)],
-    ];
-    for mut keys in scans {
-        keys.insert(0, Key::int8(SET, set));
-        let mut scan = table.scan(registry.transaction_recipient_set_position, &keys, read);
+    for keys in from_position(TRANSACTION_SET, EPOCH, POSITION, set, from) {
+        let mut scan = alone.scan(registry.transaction_set, &keys, read);
         while found.len() < limit
             && let Some(row) = scan.next()
         {
-            let lsn = row.unsigned(SET_POSITION).expect("a NOT NULL column");
-            let position = Position {
-                epoch: row.int4(SET_EPOCH) as u16,
-                lsn,
-            };
-            found.push((position, row.unsigned(SET_XID).expect("a NOT NULL column")));
+            let inline = row
+                .bytes(CHANGES)
+                .map(|changes| (row.oid(RELATION), changes));
+            found.push(OfSet {
+                placed: placed(&row),
+                inline,
+            });
         }
     }
+    let mut shared = Vec::new();
+    let table = Table::open_to_read(registry.transaction_recipient_set);
+    for keys in from_position(SET, SET_EPOCH, SET_POSITION, set, from) {
+        let mut scan = table.scan(registry.transaction_recipient_set_position, &keys, read);
+        while shared.len() < limit
+            && let Some(row) = scan.next()
+        {
+            let lsn = row.unsigned(SET_POSITION).expect("a NOT NULL column");
+            shared.push(Position {
+                epoch: row.int4(SET_EPOCH) as u16,
+                lsn,
+            });
+        }
+    }
+    let shared = shared
+        .into_iter()
+        .filter_map(|position| at_position(position, read));
+    found.extend(shared.map(|placed| OfSet {
+        placed,
+        inline: None,
+    }));
+    found.sort_unstable_by_key(|of_set| of_set.placed.position);
+    found.truncate(limit);
     found
+}
+
+/// The scans that find a set's rows from a position on: the rest of the position's own epoch, then the later
+/// epochs from their beginning.
+fn from_position(
+    set_column: i16,
+    epoch: i16,
+    position: i16,
+    set: i64,
+    from: Position,
+) -> [Vec<Key>; 2] {
+    let set = || Key::int8(set_column, set);
+    [
+        vec![
+            set(),
+            Key::int4(epoch, from.epoch.into()),
+            Key::lsn_at_least(position, from.lsn),
+        ],
+        vec![
+            set(),
+            Key::int4_at_least(epoch, i32::from(from.epoch) + 1),
+            Key::lsn_at_least(position, 0),
+        ],
+    ]
 }

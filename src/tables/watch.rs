@@ -1,24 +1,21 @@
 //! `event.subscription_change` and `event.keyed_relation`: how writers hear of subscriptions.
 
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys::Oid;
 
 use super::registry::registry;
 use crate::pg::table::{Key, Read, Table, unsigned};
-use crate::pg::transaction;
+use crate::pg::{relation, transaction};
 
 const XID: i16 = 1;
 const CHANGED: i16 = 2;
 const KEYED: i16 = 1;
 
 /// Tells every writer, when this transaction commits, that the relation's subscriptions have changed.
-pub fn announce(relation: Oid) {
+pub fn announce(changed: Oid) {
     let registry = registry();
-    Table::open_to_write(registry.subscription_change).insert_row(&[
-        Some(unsigned(transaction::top_xid())),
-        Some(relation.into()),
-    ]);
-    // SAFETY: the relation exists; the message goes out at commit.
-    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(registry.subscription_change) }
+    Table::open_to_write(registry.subscription_change)
+        .insert_row(&[Some(unsigned(transaction::top_xid())), Some(changed.into())]);
+    relation::invalidate(registry.subscription_change);
 }
 
 /// The relations whose subscriptions transactions from this id on have changed.

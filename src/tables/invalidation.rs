@@ -1,4 +1,4 @@
-//! What other backends say about relations and roles, noted until the cache is next used.
+//! What other backends say about relations, roles and our tables, noted until a cache is next used.
 //!
 //! An invalidation comes at any time, also in the middle of our own reads: it must only be noted here.
 
@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum, Oid};
 
-use crate::tables::registry;
+use super::registry;
 
 /// So many relations are noted one by one; after more everything is dropped.
 const MOST: usize = 64;
@@ -26,6 +26,7 @@ thread_local! {
     static NOTED: Cell<bool> = const { Cell::new(true) };
     static EVERYTHING: Cell<bool> = const { Cell::new(true) };
     static SUBSCRIPTIONS: Cell<bool> = const { Cell::new(false) };
+    static GENERATION: Cell<u64> = const { Cell::new(1) };
     static RELATIONS: RefCell<Vec<Oid>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -50,6 +51,16 @@ pub fn init() {
 /// Everything has to be read anew, as after a rollback of the own subscriptions.
 pub fn note_everything() {
     EVERYTHING.set(true);
+    note();
+}
+
+/// Changes with every relation, role and session.
+pub fn generation() -> u64 {
+    GENERATION.get()
+}
+
+fn note() {
+    GENERATION.set(GENERATION.get() + 1);
     NOTED.set(true);
 }
 
@@ -72,12 +83,12 @@ unsafe extern "C-unwind" fn relation_invalidated(_arg: Datum, relation: Oid) {
         NOTED.set(true);
     } else if registry::is_known(relation) {
         registry::at_invalidation();
-        NOTED.set(true);
+        note();
     } else {
         RELATIONS.with(|relations| match relations.try_borrow_mut() {
             Ok(mut relations) if relations.len() < MOST => {
                 relations.push(relation);
-                NOTED.set(true);
+                note();
             }
             _ => note_everything(),
         });
