@@ -128,7 +128,7 @@ class Copy:
         id = event["key"]["id"]
         if event["type"] == "row_insert":
             assert id not in self.rows, f"row {id} is there already"
-            self.rows[id] = event["payload"]
+            self.rows[id] = dict(event["payload"])
         elif event["type"] == "row_delete":
             assert id in self.rows, f"there is no row {id} to delete"
             del self.rows[id]
