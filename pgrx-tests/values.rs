@@ -34,7 +34,8 @@ mod tests {
         let _pinned = PinnedSettings::new();
         let mut out = Vec::new();
         // SAFETY: the value is of this type.
-        let rendered = unsafe { Renderer::of(value.oid()).render(value.datum(), &mut out) };
+        let rendered =
+            unsafe { Renderer::of(value.oid()).render(value.datum(), &mut out, usize::MAX) };
         rendered.then(|| String::from_utf8(out).expect("UTF-8"))
     }
 

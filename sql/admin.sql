@@ -24,7 +24,7 @@ Creates the trigger now, so that no later subscription has to find the table fre
 Raises 55P03 if writers left no room for it, and what a subscription raises.';
 
 -- Subscriptions are counted as the caller sees them: nobody learns of another role's.
-CREATE VIEW event.tracked AS
+CREATE VIEW event.tracked WITH (security_barrier) AS
     SELECT t.tgrelid::pg_catalog.regclass AS relation,
            pg_catalog.array_agg(t.tgname::text ORDER BY t.tgname) AS triggers,
            pg_catalog.bool_and(t.tgenabled = 'A') AS enabled,

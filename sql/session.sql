@@ -62,7 +62,7 @@ COMMENT ON FUNCTION event.session_use(uuid, boolean) IS
 With is_local only until the end of the transaction, as a transaction pooler needs it.
 Raises 42501 if the session is not yours or does not exist.';
 
-CREATE VIEW event.session AS
+CREATE VIEW event.session WITH (security_barrier) AS
     SELECT s.id, s.name, s.notify, s.format, s.owner, s.created_at, p.acknowledged
     FROM event.session_definition s JOIN event.session_position p ON p.session_id = s.id
     WHERE pg_catalog.pg_has_role(s.owner, 'USAGE');

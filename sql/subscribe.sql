@@ -311,7 +311,7 @@ COMMENT ON FUNCTION event.unsubscribe_all(uuid) IS
 
 Without an argument of the current one. Returns how many there were. Events that they already got stay.';
 
-CREATE VIEW event.subscription AS
+CREATE VIEW event.subscription WITH (security_barrier) AS
     SELECT s.id, s.session_id, 'table' AS subscription_type, s.relation,
            NULL::text AS column_name, NULL::text[] AS key, s.created_at
     FROM event.subscription_table s JOIN event.session d ON d.id = s.session_id

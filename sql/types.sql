@@ -51,7 +51,7 @@ CREATE FUNCTION meta.row_id(schema_name text, relation_name text, pk_column_name
 COMMENT ON FUNCTION meta.row_id(text, text, text, text) IS 'The identifier of a row, its key as text';
 
 CREATE FUNCTION meta.row_id(schema_name text, relation_name text, pk_column_name text, pk_value anyelement) RETURNS meta.row_id
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT ROW($1, $2, ARRAY[$3], ARRAY[$4::text])::meta.row_id $$;
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT ROW($1, $2, ARRAY[$3], ARRAY[$4::pg_catalog.text])::meta.row_id $$;
 COMMENT ON FUNCTION meta.row_id(text, text, text, anyelement) IS 'The identifier of a row, its key of any type';
 
 CREATE FUNCTION meta.row_id(schema_name text, relation_name text, pk_column_names text[], pk_values text[]) RETURNS meta.row_id
@@ -63,7 +63,7 @@ CREATE FUNCTION meta.field_id(schema_name text, relation_name text, pk_column_na
 COMMENT ON FUNCTION meta.field_id(text, text, text, text, text) IS 'The identifier of a field, its key as text';
 
 CREATE FUNCTION meta.field_id(schema_name text, relation_name text, pk_column_name text, pk_value anyelement, column_name text) RETURNS meta.field_id
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT ROW($1, $2, ARRAY[$3], ARRAY[$4::text], $5)::meta.field_id $$;
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT ROW($1, $2, ARRAY[$3], ARRAY[$4::pg_catalog.text], $5)::meta.field_id $$;
 COMMENT ON FUNCTION meta.field_id(text, text, text, anyelement, text) IS 'The identifier of a field, its key of any type';
 
 CREATE FUNCTION meta.field_id(schema_name text, relation_name text, pk_column_names text[], pk_values text[], column_name text) RETURNS meta.field_id

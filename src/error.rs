@@ -236,7 +236,7 @@ impl Error {
             NullArgument { argument } => (
                 Code::ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("\"{argument}\" must not be null"),
-                format!("\\df+ event.* shows what \"{argument}\" takes."),
+                r"\df+ event.*".into(),
             ),
             BadKey {
                 relation,

@@ -17,7 +17,6 @@ use crate::change::event::Readable;
 use crate::change::matching::{WatchedColumns, Watchers};
 use crate::change::operation::ColumnNumber;
 use crate::change::recipients::{Recipient, Recipients};
-use crate::change::relation::RelationNames;
 use crate::pg::output::{Trust, trust};
 use crate::pg::relation::{Column, Description};
 use crate::pg::{relation, role, transaction};
@@ -26,7 +25,6 @@ use crate::tables::{addressee, invalidation, registry, subscription, watch};
 /// A relation that somebody subscribed to.
 pub struct WatchedRelation {
     pub oid: Oid,
-    pub names: Rc<RelationNames>,
     /// The primary key's columns, in key order.
     pub key: Vec<ColumnNumber>,
     pub watchers: Watchers,
@@ -83,6 +81,9 @@ thread_local! {
 /// # Safety
 /// The relation is open.
 pub unsafe fn watched(open: pg_sys::Relation) -> Option<Rc<WatchedRelation>> {
+    if !registry::exists() {
+        return None;
+    }
     apply_invalidations();
     // SAFETY: the caller's promise.
     let oid = unsafe { (*open).rd_id };
@@ -153,7 +154,6 @@ fn load(description: &Description) -> Option<WatchedRelation> {
     let stored = |column: &&Column| !column.is_virtual;
     Some(WatchedRelation {
         oid: description.oid,
-        names: Rc::new(description.names()),
         key: description.key.clone(),
         watchers: Watchers::new(everyone),
         keyed,

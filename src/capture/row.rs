@@ -88,7 +88,7 @@ impl RowPair for Images<'_> {
         match self.value(side, column) {
             // SAFETY: the storage is the column's.
             Some(value) => unsafe {
-                fits(value, storage, out.len()) && storage.renderer.render(value, out)
+                fits(value, storage) && storage.renderer.render(value, out, MOST_BYTES)
             },
             None => {
                 out.extend_from_slice(b"null");
@@ -107,21 +107,21 @@ impl RowPair for Images<'_> {
     }
 }
 
-/// A record is kept below this, so that with the longest value (`reldiff.max_value` has a maximum, and JSON
-/// makes it at most six times as long) it stays below the 1 GB that a row can have.
+/// A record takes no value that makes it longer than this: it has to stay well below the 1 GB that a row of
+/// the log can have.
 const MOST_BYTES: usize = 256 << 20;
 
-/// Whether a value is short enough to be rendered into a record that has this length already.
+/// Whether a value is short enough, as it is stored, to be rendered.
 ///
 /// # Safety
 /// The value is of the storage's type.
-unsafe fn fits(value: Datum, storage: &Storage, length: usize) -> bool {
+unsafe fn fits(value: Datum, storage: &Storage) -> bool {
     if storage.by_value || storage.length != -1 {
         return true;
     }
     // SAFETY: a varlena; its length is known without fetching it.
     let stored = unsafe { pg_sys::toast_raw_datum_size(value) };
-    length <= MOST_BYTES && stored <= gucs::MAX_VALUE.get() as usize * 1024
+    stored <= gucs::MAX_VALUE.get() as usize * 1024
 }
 
 /// Whether two values have the same image. An unchanged TOASTed value keeps its pointer in an UPDATE, so

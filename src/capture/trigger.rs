@@ -111,16 +111,9 @@ fn put(
     buffer.clear();
     if let Some(recipients) = render(&mut buffer).filter(|recipients| !recipients.is_empty()) {
         let is_delete = operation == Operation::Delete;
-        let identity = (relation.oid.to_u32(), &relation.names);
+        let oid = relation.oid.to_u32();
         outbox::with(|outbox| {
-            outbox.push(
-                nest_level(),
-                command,
-                is_delete,
-                identity,
-                &recipients,
-                &buffer,
-            )
+            outbox.push(nest_level(), command, is_delete, oid, &recipients, &buffer)
         });
     }
     buffer.shrink_to(KEPT_BYTES);
@@ -195,7 +188,7 @@ fn changed(
 /// The row and field subscriptions of the row whose key has been written.
 fn keyed(relation: &WatchedRelation, writer: &RecordWriter) -> Vec<KeyedSubscription> {
     if relation.keyed {
-        subscription::keyed(relation.oid, &writer.key_texts())
+        subscription::keyed(relation.oid, &relation.key, &writer.key_texts())
     } else {
         Vec::new()
     }

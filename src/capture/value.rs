@@ -9,7 +9,7 @@ use pgrx::pg_sys::{self, Datum, Oid};
 
 use crate::change::json::{Object, array, string};
 use crate::pg::output::{Trust, canonical, trust};
-use crate::pg::{argument, bytes, compat};
+use crate::pg::{argument, bytes, compat, subtransaction};
 
 /// How the values of a type become JSON.
 #[derive(Clone, Debug)]
@@ -54,11 +54,14 @@ impl Renderer {
         }
     }
 
-    /// Appends the JSON of a non-null value. False if it cannot be rendered.
+    /// Appends the JSON of a non-null value, unless that would make the buffer longer than `most` bytes. False
+    /// if it cannot be rendered.
+    ///
+    /// A few stored bytes can make a long text: a numeric of ten prints 131,072 digits.
     ///
     /// # Safety
     /// The value is of the type that the renderer was made for.
-    pub unsafe fn render(&self, value: Datum, out: &mut Vec<u8>) -> bool {
+    pub unsafe fn render(&self, value: Datum, out: &mut Vec<u8>, most: usize) -> bool {
         match self {
             Self::Bool => out.extend_from_slice(if value.value() != 0 {
                 b"true"
@@ -79,7 +82,11 @@ impl Renderer {
             }
             // SAFETY: the value is a varlena.
             Self::Text => string(&unsafe { bytes::varlena(value) }, out),
-            Self::Json(kind) => out.extend_from_slice(&argument::output(value, *kind)),
+            // SAFETY: the value is a varlena.
+            Self::Json(kind) => match unsafe { output_of_varlena(value, *kind) } {
+                Some(json) => out.extend_from_slice(&json),
+                None => return false,
+            },
             Self::DateTime(kind) => {
                 // The longest form, a timestamptz BC with microseconds, is well below.
                 let mut buffer = [0 as c_char; pg_sys::MAXDATELEN as usize + 1];
@@ -91,16 +98,45 @@ impl Renderer {
                 string(text.to_bytes(), out);
             }
             // SAFETY: the value is an array.
-            Self::Array => return unsafe { render_array(value, out) },
+            Self::Array => return unsafe { render_array(value, out, most) },
             // SAFETY: the value is a composite.
-            Self::Composite => return unsafe { render_composite(value, out) },
-            Self::Output(kind, trust) => match canonical(value, *kind, *trust) {
-                Some(text) => string(&text, out),
-                None => return false,
-            },
+            Self::Composite => return unsafe { render_composite(value, out, most) },
+            Self::Output(kind, trust) => {
+                let text = match (*trust, is_varlena(*kind)) {
+                    // SAFETY: the value is a varlena.
+                    (Trust::Plain, true) => unsafe { output_of_varlena(value, *kind) },
+                    _ => canonical(value, *kind, *trust),
+                };
+                match text {
+                    Some(text) => string(&text, out),
+                    None => return false,
+                }
+            }
         }
-        true
+        out.len() <= most
     }
+}
+
+/// So many stored bytes cannot make an output function run into the 1 GB that a string can have.
+const SAFE_BYTES: usize = 1024;
+
+/// The text of a varlena by one of the server's own output functions; `None` if the text would be too long,
+/// for which they raise.
+///
+/// # Safety
+/// The value is a non-null varlena of this type.
+unsafe fn output_of_varlena(value: Datum, kind: Oid) -> Option<Vec<u8>> {
+    // SAFETY: the caller's promise; the length is known without fetching the value.
+    if unsafe { pg_sys::toast_raw_datum_size(value) } <= SAFE_BYTES {
+        Some(argument::output(value, kind))
+    } else {
+        subtransaction::catch(|| argument::output(value, kind))
+    }
+}
+
+fn is_varlena(kind: Oid) -> bool {
+    // SAFETY: a plain value.
+    unsafe { pg_sys::get_typlen(kind) == -1 }
 }
 
 fn integer(value: i64, out: &mut Vec<u8>) {
@@ -108,8 +144,11 @@ fn integer(value: i64, out: &mut Vec<u8>) {
     write!(out, "{value}").expect("a Vec takes every write");
 }
 
+/// An array of more elements is not rendered.
+const MOST_ELEMENTS: usize = 10_000_000;
+
 /// Nested JSON arrays, a level for each dimension; lower bounds are not shown, as in `to_json`.
-unsafe fn render_array(value: Datum, out: &mut Vec<u8>) -> bool {
+unsafe fn render_array(value: Datum, out: &mut Vec<u8>, most: usize) -> bool {
     let (mut length, mut by_value, mut align) = (0, false, 0);
     let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
     // SAFETY: the caller's promise; the element type's storage is the catalog's, and the array carries its
@@ -117,6 +156,17 @@ unsafe fn render_array(value: Datum, out: &mut Vec<u8>) -> bool {
     let (kind, dimensions, values) = unsafe {
         let array = pg_sys::pg_detoast_datum(value.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
         let kind = (*array).elemtype;
+        let dimensions =
+            std::slice::from_raw_parts(array.add(1).cast::<i32>(), (*array).ndim as usize).to_vec();
+        // Nulls take a bit each, so that a short array can have more than the server takes apart.
+        if dimensions
+            .iter()
+            .map(|&length| length as usize)
+            .product::<usize>()
+            > MOST_ELEMENTS
+        {
+            return false;
+        }
         pg_sys::get_typlenbyvalalign(kind, &mut length, &mut by_value, &mut align);
         pg_sys::deconstruct_array(
             array,
@@ -128,12 +178,10 @@ unsafe fn render_array(value: Datum, out: &mut Vec<u8>) -> bool {
             &mut nulls,
             &mut count,
         );
-        let dimensions =
-            std::slice::from_raw_parts(array.add(1).cast::<i32>(), (*array).ndim as usize);
         let values: Vec<Option<Datum>> = (0..count as usize)
             .map(|at| (!*nulls.add(at)).then(|| *elements.add(at)))
             .collect();
-        (kind, dimensions.to_vec(), values)
+        (kind, dimensions, values)
     };
     let element = Renderer::of(kind);
     let mut rendered = true;
@@ -143,8 +191,12 @@ unsafe fn render_array(value: Datum, out: &mut Vec<u8>) -> bool {
         // SAFETY: the elements are of the array's element type.
         dimension(&dimensions, &values, out, &mut |value, out| unsafe {
             match value {
-                Some(value) => rendered &= element.render(*value, out),
-                None => out.extend_from_slice(b"null"),
+                _ if !rendered => {}
+                Some(value) => rendered = element.render(*value, out, most),
+                None => {
+                    out.extend_from_slice(b"null");
+                    rendered = out.len() <= most;
+                }
             }
         });
     }
@@ -169,7 +221,7 @@ fn dimension(
 }
 
 /// An object with a key for each live attribute, as in `to_json`.
-unsafe fn render_composite(value: Datum, out: &mut Vec<u8>) -> bool {
+unsafe fn render_composite(value: Datum, out: &mut Vec<u8>, most: usize) -> bool {
     // SAFETY: the caller's promise: the header names the row type; the descriptor is released below, and by
     // the transaction's abort after an ERROR. The tuple is built over the detoasted header.
     unsafe {
@@ -202,8 +254,10 @@ unsafe fn render_composite(value: Datum, out: &mut Vec<u8>) -> bool {
             let out = object.key(&bytes::c_string(attribute.attname.data.as_ptr()));
             if nulls[at] {
                 out.extend_from_slice(b"null");
+                rendered &= out.len() <= most;
             } else {
-                rendered &= Renderer::of(attribute.atttypid).render(values[at], out);
+                rendered =
+                    rendered && Renderer::of(attribute.atttypid).render(values[at], out, most);
             }
         }
         object.end();

@@ -48,7 +48,9 @@ pub fn start<'a>(
         writer.key(
             column,
             |out| {
+                let start = out.len();
                 if !row.json(side, column, out) {
+                    out.truncate(start);
                     out.extend_from_slice(b"null");
                 }
             },

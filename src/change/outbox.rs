@@ -10,7 +10,6 @@ use std::rc::Rc;
 
 use super::cursor::ChangeOrder;
 use super::recipients::Recipients;
-use super::relation::RelationNames;
 
 /// A change that will be told if its transaction commits.
 pub struct PendingChange {
@@ -19,7 +18,6 @@ pub struct PendingChange {
     pub order: ChangeOrder,
     /// Oid of the relation.
     pub relation: u32,
-    pub names: Rc<RelationNames>,
     pub recipients: Rc<Recipients>,
     record: Range<usize>,
 }
@@ -50,7 +48,7 @@ impl Outbox {
         level: i32,
         command: u32,
         is_delete: bool,
-        relation: (u32, &Rc<RelationNames>),
+        relation: u32,
         recipients: &Rc<Recipients>,
         record: &[u8],
     ) {
@@ -59,8 +57,7 @@ impl Outbox {
         self.changes.push(PendingChange {
             level,
             order: ChangeOrder::new(command, is_delete, self.arrivals),
-            relation: relation.0,
-            names: Rc::clone(relation.1),
+            relation,
             recipients: Rc::clone(recipients),
             record: start..self.records.len(),
         });
@@ -125,20 +122,7 @@ mod tests {
     use super::*;
 
     fn push(outbox: &mut Outbox, level: i32, command: u32, is_delete: bool, record: &[u8]) {
-        let names = Rc::new(RelationNames {
-            schema: vec![],
-            name: vec![],
-            qualified: vec![],
-            columns: vec![],
-        });
-        outbox.push(
-            level,
-            command,
-            is_delete,
-            (1, &names),
-            &Rc::default(),
-            record,
-        );
+        outbox.push(level, command, is_delete, 1, &Rc::default(), record);
     }
 
     fn told(outbox: &mut Outbox) -> Vec<String> {

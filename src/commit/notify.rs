@@ -7,15 +7,14 @@ use std::rc::Rc;
 use pgrx::pg_sys::Oid;
 
 use crate::change::cursor::ChangeOrder;
-use crate::change::event::{self, Change, Event, Readable};
+use crate::change::event::{self, Change, Event};
 use crate::change::operation::SessionId;
 use crate::change::outbox::Outbox;
 use crate::change::payload::{self, Notification, Payload};
 use crate::change::record::Record;
-use crate::change::relation::RelationNames;
 use crate::gucs;
 use crate::pg::notify;
-use crate::tables::addressee;
+use crate::tables::addressee::{self, Relation};
 use crate::tables::session::{self, Notify, Session};
 use crate::tables::transaction::Placed;
 
@@ -29,6 +28,16 @@ struct Queued {
     order: ChangeOrder,
     field: u16,
     content: Content,
+}
+
+impl Queued {
+    /// About how much of the server's queue it takes: the payload, and the channel with the entry's header.
+    fn bytes(&self) -> usize {
+        100 + match &self.content {
+            Content::Event(payload) => payload.len(),
+            Content::Nudge { .. } => 100,
+        }
+    }
 }
 
 enum Content {
@@ -108,7 +117,9 @@ impl Notifications {
     /// Queues them for the commit. The caller holds the commit lock. Nothing is queued when the server's
     /// queue is nearly full, since a full one would fail the commit: the events are in the inbox.
     pub fn send(self, placed: &Placed) {
-        if self.queued.is_empty() || notify::queue_usage() > gucs::NOTIFY_QUEUE_LIMIT.get() {
+        let bytes: usize = self.queued.iter().map(Queued::bytes).sum();
+        if self.queued.is_empty() || !notify::queue_has_room(bytes, gucs::NOTIFY_QUEUE_LIMIT.get())
+        {
             return;
         }
         let stamp = placed.stamp();
@@ -123,23 +134,28 @@ impl Notifications {
     }
 }
 
-/// The sessions of a transaction, and what their owners may read.
+/// The sessions of a transaction, and its relations.
 #[derive(Default)]
 struct Recipients {
     /// `None` for one that has been deleted.
     sessions: HashMap<SessionId, Option<Recipient>>,
-    readable: HashMap<(Oid, Oid), Rc<Readable>>,
+    /// `None` for one that has been dropped.
+    relations: HashMap<u32, Option<Rc<Relation>>>,
 }
 
 impl Recipients {
     /// Calls `visit` for each event of each session, in order.
     fn visit(&mut self, outbox: &Outbox, mut visit: impl FnMut(&mut Recipient, &Event)) {
         for (change, record) in outbox.iter() {
+            let relation = self
+                .relations
+                .entry(change.relation)
+                .or_insert_with(|| addressee::relation(Oid::from_u32(change.relation)));
+            let Some(relation) = relation else { continue };
             let record = Record::decode(record).expect("we have just written it");
-            let relation: &RelationNames = &change.names;
             let told = Change {
                 order: change.order,
-                relation,
+                relation: &relation.names,
                 record: &record,
             };
             for share in change.recipients.iter() {
@@ -148,12 +164,8 @@ impl Recipients {
                     .entry(share.session)
                     .or_insert_with(|| find(share.session));
                 let Some(recipient) = entry else { continue };
-                let key = (Oid::from_u32(change.relation), recipient.session.owner);
-                let readable = self
-                    .readable
-                    .entry(key)
-                    .or_insert_with(|| addressee::readable(key.0, key.1));
-                event::for_each(told, share, readable, |event| visit(recipient, &event));
+                let readable = relation.readable(recipient.session.owner);
+                event::for_each(told, share, &readable, |event| visit(recipient, &event));
             }
         }
     }

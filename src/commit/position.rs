@@ -5,8 +5,8 @@
 //! transactions in flight, `xid < xmin` with a sequence still does, and `(xid, sequence)` order replays a
 //! row to the wrong value.
 //!
-//! It locks our row of pg_extension: an advisory lock could be taken by anybody, and a relation lock would
-//! be sent to standbys.
+//! It locks a sub-object of our row of pg_extension: an advisory lock could be taken by anybody, and so could
+//! the extension itself (`ALTER … DEPENDS ON EXTENSION`); a relation lock would be sent to standbys.
 
 use pgrx::pg_sys;
 

@@ -9,13 +9,14 @@ use crate::change::payload::{self, Notification};
 use crate::change::replay::{self, Replay};
 use crate::gucs;
 use crate::pg::table::Read;
-use crate::pg::{notify, transaction};
+use crate::pg::{notify, setting, transaction};
 use crate::tables::access;
 use crate::tables::session::{self, Notify};
 use crate::tables::transaction as feed;
 
 #[pg_extern(sql = false)]
 fn session_attach(session_id: Option<Uuid>, replay: Option<bool>) -> i64 {
+    setting::prevent_during_recovery(c"event.session_attach()");
     let session = access::session(Some(access::required(session_id)));
     let id = session.id;
     access::set_current(Some(id), false);
@@ -44,7 +45,8 @@ pub fn replay(
     let Some(session) = session::find(id) else {
         return;
     };
-    if session.notify == Notify::Off || notify::queue_usage() > gucs::NOTIFY_QUEUE_LIMIT.get() {
+    let share = gucs::NOTIFY_QUEUE_LIMIT.get();
+    if session.notify == Notify::Off || !notify::queue_has_room(0, share) {
         return;
     }
     let most = match (session.notify, gucs::NOTIFY_LIMIT.get()) {
@@ -53,11 +55,14 @@ pub fn replay(
         (Notify::Payload, limit) => limit as usize,
     };
     let (channel, format) = (session::channel(id), session.format);
-    let after = acknowledge::acknowledged(&session, Read::Latest);
+    // With a snapshot: a connection that acknowledges replaces the row that is read here.
+    let after = acknowledge::acknowledged(&session, Read::Statement);
     let mut payloads = Vec::new();
     let mut found = 0;
-    if pending <= most {
-        let page = Reader::new(session, Read::Latest).read(
+    let mut is_whole = pending <= most;
+    if is_whole {
+        let mut reader = Reader::under_commit_lock(session, Read::Latest);
+        let page = reader.read(
             after,
             most,
             |event, place| {
@@ -76,12 +81,11 @@ pub fn replay(
             },
         );
         found = page.events + usize::from(page.has_next);
+        is_whole = payloads.len() == found && !reader.has_passed_over();
     }
     let bytes: usize = payloads.iter().map(Vec::len).sum();
-    if pending <= most
-        && payloads.len() == found
-        && bytes <= gucs::NOTIFY_BYTES.get() as usize * 1024
-    {
+    let few = bytes <= gucs::NOTIFY_BYTES.get() as usize * 1024;
+    if is_whole && few && notify::queue_has_room(bytes + 100 * found, share) {
         payloads
             .into_iter()
             .for_each(|payload| notify::notify(&channel, payload));

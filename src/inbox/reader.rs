@@ -15,6 +15,8 @@ use crate::change::inline;
 use crate::change::recipients::Recipient;
 use crate::change::record::Record;
 use crate::change::relation::RelationNames;
+use crate::error::{Error, raise};
+use crate::pg::relation::Glimpse;
 use crate::pg::table::Read;
 use crate::pg::{relation, role};
 use crate::tables::session::Session;
@@ -31,6 +33,18 @@ pub struct Reader {
     /// The session's share of a set; `None` if the set is gone.
     shares: HashMap<i64, Option<Rc<Recipient>>>,
     relations: HashMap<Oid, Option<Rc<Relation>>>,
+    /// Waits for nobody who is altering a relation; what it passed over then, it says.
+    patience: Patience,
+}
+
+/// What a reader does about a relation that somebody is altering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    Waits,
+    /// It holds the commit lock, and whoever it waited for could be waiting for that.
+    MustNotWait,
+    /// It has passed over a relation for which it would have had to wait.
+    HasPassedOver,
 }
 
 /// A relation as the session's owner sees it.
@@ -74,7 +88,7 @@ impl Source {
                 read,
             );
         };
-        let changes = inline::decode(changes).unwrap_or_default();
+        let changes = inline::decode(changes).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
         let entry = |(order, record): (ChangeOrder, &[u8])| log::Entry {
             order,
             relation: *relation,
@@ -98,6 +112,19 @@ pub struct Placement<'a> {
 
 impl Reader {
     pub fn new(session: Session, read: Read) -> Self {
+        Self::with(session, read, Patience::Waits)
+    }
+
+    /// For the holder of the commit lock: [`Self::has_passed_over`] says whether events are missing.
+    pub fn under_commit_lock(session: Session, read: Read) -> Self {
+        Self::with(session, read, Patience::MustNotWait)
+    }
+
+    pub fn has_passed_over(&self) -> bool {
+        self.patience == Patience::HasPassedOver
+    }
+
+    fn with(session: Session, read: Read, patience: Patience) -> Self {
         let sets = recipient_set::of_session(session.id, read);
         Self {
             session,
@@ -105,6 +132,7 @@ impl Reader {
             sets,
             shares: HashMap::new(),
             relations: HashMap::new(),
+            patience,
         }
     }
 
@@ -254,9 +282,8 @@ impl Reader {
         else {
             return true;
         };
-        let Some(record) = Record::decode(&entry.record) else {
-            return true;
-        };
+        let record =
+            Record::decode(&entry.record).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
         let change = Change {
             order: entry.order,
             relation: &relation.names,
@@ -286,17 +313,29 @@ impl Reader {
     }
 
     fn relation(&mut self, oid: Oid) -> Option<Rc<Relation>> {
-        let owner = self.session.owner;
-        self.relations
-            .entry(oid)
-            .or_insert_with(|| {
-                let description = relation::describe(oid)?;
-                let readable = role::readable(owner, &description);
-                Some(Rc::new(Relation {
-                    names: description.names(),
-                    readable,
-                }))
+        if let Some(known) = self.relations.get(&oid) {
+            return known.clone();
+        }
+        let description = if self.patience == Patience::Waits {
+            relation::describe(oid)
+        } else {
+            match relation::glimpse(oid) {
+                Glimpse::Known(description) => Some(*description),
+                Glimpse::Gone => None,
+                Glimpse::Locked => {
+                    self.patience = Patience::HasPassedOver;
+                    None
+                }
+            }
+        };
+        let relation = description.map(|description| {
+            let readable = role::readable(self.session.owner, &description);
+            Rc::new(Relation {
+                names: description.names(),
+                readable,
             })
-            .clone()
+        });
+        self.relations.insert(oid, relation.clone());
+        relation
     }
 }

@@ -33,6 +33,7 @@ impl Bytea {
     /// The datum is valid until the next call.
     pub fn datum(&mut self, bytes: &[u8]) -> Datum {
         let length = bytes.len() + pg_sys::VARHDRSZ;
+        assert!(length < 1 << 30, "a varlena is shorter than 1 GB");
         self.0.resize(length.div_ceil(4), 0);
         let start = self.0.as_mut_ptr().cast::<u8>();
         // SAFETY: the buffer has room for the four bytes of the header and the bytes behind it.

@@ -50,3 +50,39 @@ pub fn is_virtual(attribute: &pg_sys::FormData_pg_attribute) -> bool {
 pub const ACL_SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT;
 #[cfg(not(feature = "pg15"))]
 pub const ACL_SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT as pg_sys::AclMode;
+
+/// `object_aclcheck` for a schema: whether the role has USAGE on it.
+pub fn may_use_schema(role: pg_sys::Oid, schema: pg_sys::Oid) -> bool {
+    let usage = pg_sys::ACL_USAGE;
+    #[cfg(feature = "pg15")]
+    // SAFETY: plain values.
+    let result = unsafe { pg_sys::pg_namespace_aclcheck(schema, role, usage) };
+    #[cfg(not(feature = "pg15"))]
+    // SAFETY: plain values.
+    let result = unsafe {
+        pg_sys::object_aclcheck(
+            pg_sys::NamespaceRelationId,
+            schema,
+            role,
+            pg_sys::AclMode::from(usage),
+        )
+    };
+    result == pg_sys::AclResult::ACLCHECK_OK
+}
+
+#[cfg(any(feature = "pg17", feature = "pg18"))]
+unsafe extern "C" {
+    // commands/async.h
+    static max_notify_queue_pages: std::ffi::c_int;
+}
+
+/// How many bytes the server's notification queue has.
+pub fn notify_queue_bytes() -> f64 {
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    // SAFETY: a setting that cannot change while the server runs.
+    let pages = unsafe { max_notify_queue_pages };
+    // QUEUE_MAX_PAGE / 2 of older servers.
+    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+    let pages = 1 << 20;
+    f64::from(pages) * f64::from(pg_sys::BLCKSZ)
+}

@@ -2,10 +2,14 @@
 
 use pgrx::pg_sys::{self, Oid};
 
-/// Locks a database object that no SQL command but ours locks in this mode.
+/// The sub-object that our locks name: SQL commands lock the whole of an object, so that none of them can be
+/// in our way, or we in theirs.
+const SUB_OBJECT: u16 = 1;
+
+/// Locks a database object for us alone.
 pub fn object_exclusive(class: Oid, object: Oid) {
     // SAFETY: plain values; the server raises if the wait is cancelled.
-    unsafe { pg_sys::LockDatabaseObject(class, object, 0, pg_sys::ExclusiveLock as i32) }
+    unsafe { pg_sys::LockDatabaseObject(class, object, SUB_OBJECT, pg_sys::ExclusiveLock as i32) }
 }
 
 /// Takes SHARE ROW EXCLUSIVE on a relation, which CREATE TRIGGER needs, if nobody is in the way.
@@ -36,6 +40,12 @@ pub fn sleep(milliseconds: i64) {
         pg_sys::ResetLatch(pg_sys::MyLatch);
     }
     pgrx::check_for_interrupts!();
+}
+
+/// As [`relation_access_share`], if that needs no wait.
+pub fn try_relation_access_share(relation: Oid) -> bool {
+    // SAFETY: plain values.
+    unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::AccessShareLock as i32) }
 }
 
 /// Keeps a relation from being altered or dropped until the end of the transaction, as reading it would.

@@ -1,6 +1,6 @@
 //! LISTEN and NOTIFY.
 
-use super::ffi;
+use super::{compat, ffi};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 
@@ -23,11 +23,13 @@ pub fn unlisten(channel: &CStr) {
     unsafe { ffi::async_unlisten(channel.as_ptr()) }
 }
 
-/// The used share of the server's notification queue, from 0 to 1. At 1 every commit that notifies fails.
-pub fn queue_usage() -> f64 {
+/// Whether the server's notification queue can take so many more bytes and stay below this share of itself. A
+/// full one makes every commit that notifies fail.
+pub fn queue_has_room(bytes: usize, share: f64) -> bool {
     // SAFETY: the function takes no argument and returns a float8.
-    unsafe {
+    let usage: f64 = unsafe {
         pgrx::fcinfo::direct_function_call(pg_sys::pg_notification_queue_usage, &[])
             .expect("the usage is not null")
-    }
+    };
+    usage + bytes as f64 / compat::notify_queue_bytes() <= share
 }

@@ -3,8 +3,8 @@
 use super::ffi::bytea_output;
 use pgrx::pg_sys::{self, IntervalStyle};
 
-/// While it lives, output functions print shortest floats, hex bytea, ISO dates, postgres intervals and
-/// UTC, whatever the writer has set. These are the variables behind the settings: assigning them costs
+/// While it lives, output functions print shortest floats, hex bytea, ISO dates, postgres intervals, UTC and
+/// names with quotes only where SQL needs them, whatever the writer has set. These are the variables behind the settings: assigning them costs
 /// nothing per row, and dropping the guard restores them after an ERROR, too.
 pub struct PinnedSettings {
     extra_float_digits: i32,
@@ -13,6 +13,7 @@ pub struct PinnedSettings {
     date_style: i32,
     date_order: i32,
     session_timezone: *mut pg_sys::pg_tz,
+    quote_all_identifiers: bool,
 }
 
 impl PinnedSettings {
@@ -27,6 +28,7 @@ impl PinnedSettings {
                 date_style: pg_sys::DateStyle,
                 date_order: pg_sys::DateOrder,
                 session_timezone: pg_sys::session_timezone,
+                quote_all_identifiers: pg_sys::quote_all_identifiers,
             };
             pg_sys::extra_float_digits = 1;
             bytea_output = 1;
@@ -34,6 +36,7 @@ impl PinnedSettings {
             pg_sys::DateStyle = pg_sys::USE_ISO_DATES as i32;
             pg_sys::DateOrder = pg_sys::DATEORDER_MDY as i32;
             pg_sys::session_timezone = utc();
+            pg_sys::quote_all_identifiers = false;
             saved
         }
     }
@@ -49,6 +52,7 @@ impl Drop for PinnedSettings {
             pg_sys::DateStyle = self.date_style;
             pg_sys::DateOrder = self.date_order;
             pg_sys::session_timezone = self.session_timezone;
+            pg_sys::quote_all_identifiers = self.quote_all_identifiers;
         }
     }
 }

@@ -6,6 +6,7 @@ use pgrx::pg_sys::{self, Oid};
 
 use super::bytes::c_string;
 use super::compat;
+use super::pinned::PinnedSettings;
 use crate::change::relation::RelationNames;
 
 /// A column of a relation.
@@ -32,6 +33,7 @@ pub struct Description {
     pub kind: Kind,
     pub persistence: Persistence,
     pub owner: Oid,
+    pub namespace: Oid,
     pub row_security: bool,
     /// Whether it has, or may have, inheritance children.
     pub has_children: bool,
@@ -138,17 +140,26 @@ pub fn of_extension(schema: &CStr, name: &CStr) -> Option<Oid> {
     (oid != Oid::INVALID).then_some(oid)
 }
 
-/// The oid of this extension's row in pg_extension.
-pub fn extension() -> Oid {
-    // SAFETY: the string is NUL-terminated; the server raises if the extension does not exist, in which
-    // case there is no trigger and no function of it either.
-    unsafe { pg_sys::get_extension_oid(c"pg_reldiff".as_ptr(), false) }
+/// The oid of this extension's row in pg_extension, if it is installed.
+pub fn extension() -> Option<Oid> {
+    // SAFETY: the string is NUL-terminated.
+    let oid = unsafe { pg_sys::get_extension_oid(c"pg_reldiff".as_ptr(), true) };
+    (oid != Oid::INVALID).then_some(oid)
 }
 
-/// Whether this extension is installed in the database.
-pub fn extension_exists() -> bool {
-    // SAFETY: the string is NUL-terminated.
-    unsafe { pg_sys::get_extension_oid(c"pg_reldiff".as_ptr(), true) != Oid::INVALID }
+/// The oid of a function without arguments, such as a trigger's.
+pub fn trigger_function(schema: &CStr, name: &CStr) -> Option<Oid> {
+    // SAFETY: the strings are NUL-terminated and the nodes the server's; an unknown function is no error.
+    let oid = unsafe {
+        if pg_sys::get_namespace_oid(schema.as_ptr(), true) == Oid::INVALID {
+            return None;
+        }
+        let mut names = pgrx::PgList::<pg_sys::String>::new();
+        names.push(pg_sys::makeString(schema.as_ptr().cast_mut()));
+        names.push(pg_sys::makeString(name.as_ptr().cast_mut()));
+        pg_sys::LookupFuncName(names.into_pg(), 0, std::ptr::null(), true)
+    };
+    (oid != Oid::INVALID).then_some(oid)
 }
 
 /// `None` if there is no such relation.
@@ -165,11 +176,30 @@ pub fn describe(relation: Oid) -> Option<Description> {
     }
 }
 
+/// What the catalog says of a relation, unless somebody is altering or dropping it.
+pub enum Glimpse {
+    Known(Box<Description>),
+    Gone,
+    Locked,
+}
+
+/// As [`describe`], without waiting for a lock.
+pub fn glimpse(relation: Oid) -> Glimpse {
+    if !super::lock::try_relation_access_share(relation) {
+        return Glimpse::Locked;
+    }
+    describe(relation).map_or(Glimpse::Gone, |description| {
+        Glimpse::Known(Box::new(description))
+    })
+}
+
 /// What the catalog says of a relation that is open.
 ///
 /// # Safety
 /// The relation is open.
 pub unsafe fn of_open(relation: pg_sys::Relation) -> Description {
+    // The writer's settings do not decide how a name is quoted.
+    let _pinned = PinnedSettings::new();
     // SAFETY: the caller's promise; the form, the descriptor and the index list belong to the open entry.
     unsafe {
         let form = &*(*relation).rd_rel;
@@ -212,6 +242,7 @@ pub unsafe fn of_open(relation: pg_sys::Relation) -> Description {
                 _ => Persistence::Permanent,
             },
             owner: form.relowner,
+            namespace: form.relnamespace,
             row_security: form.relrowsecurity,
             has_children: form.relhassubclass,
             columns,
@@ -248,19 +279,76 @@ pub fn is_system(description: &Description) -> bool {
     // SAFETY: plain values.
     unsafe {
         pg_sys::IsCatalogRelationOid(description.oid)
-            || pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, description.oid)
-                == extension()
+            || extension().is_some_and(|ours| {
+                pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, description.oid) == ours
+            })
     }
+}
+
+/// A name as SQL writes it, quoted where it needs it.
+pub fn quoted(name: &[u8]) -> String {
+    // SAFETY: the string is NUL-terminated.
+    let quoted = unsafe { c_string(pg_sys::quote_identifier(c_text(name).as_ptr())) };
+    String::from_utf8_lossy(&quoted).into_owned()
 }
 
 fn c_text(bytes: &[u8]) -> CString {
     CString::new(bytes).expect("a name holds no NUL")
 }
 
-/// Whether the relation has a trigger of this name.
-pub fn has_trigger(relation: Oid, name: &CStr) -> bool {
-    // SAFETY: the string is NUL-terminated; an invalid oid means that there is none.
-    unsafe { pg_sys::get_trigger_oid(relation, name.as_ptr(), true) != Oid::INVALID }
+/// A trigger of a relation.
+pub struct Trigger {
+    pub name: Vec<u8>,
+    pub function: Oid,
+    /// It fires whatever the writer's `session_replication_role` is.
+    pub always: bool,
+}
+
+/// The triggers of a relation.
+pub fn triggers(relation: Oid) -> Vec<Trigger> {
+    // SAFETY: the descriptor belongs to the relation while it is open; the array has as many triggers as it
+    // says.
+    unsafe {
+        let open = pg_sys::relation_open(relation, pg_sys::AccessShareLock as i32);
+        let descriptor = (*open).trigdesc;
+        let triggers = if descriptor.is_null() {
+            Vec::new()
+        } else {
+            let triggers = std::slice::from_raw_parts(
+                (*descriptor).triggers,
+                (*descriptor).numtriggers as usize,
+            );
+            triggers
+                .iter()
+                .map(|trigger| Trigger {
+                    name: c_string(trigger.tgname),
+                    function: trigger.tgfoid,
+                    always: trigger.tgenabled as u8 == pg_sys::TRIGGER_FIRES_ALWAYS,
+                })
+                .collect()
+        };
+        pg_sys::relation_close(open, pg_sys::NoLock as i32);
+        triggers
+    }
+}
+
+/// Lets DROP EXTENSION take the trigger along, as `ALTER TRIGGER … DEPENDS ON EXTENSION` does; that command
+/// would lock the extension until the transaction ends.
+pub fn depend_on_extension(relation: Oid, trigger: &CStr, extension: Oid) {
+    // SAFETY: plain values; the server raises if there is no such trigger.
+    unsafe {
+        let address = |class, object| pg_sys::ObjectAddress {
+            classId: class,
+            objectId: object,
+            objectSubId: 0,
+        };
+        let trigger = pg_sys::get_trigger_oid(relation, trigger.as_ptr(), false);
+        pg_sys::recordDependencyOn(
+            &address(pg_sys::TriggerRelationId, trigger),
+            &address(pg_sys::ExtensionRelationId, extension),
+            pg_sys::DependencyType::DEPENDENCY_AUTO_EXTENSION,
+        );
+    }
 }
 
 /// Tells every backend, when this transaction commits, that what it knows of the relation is void; this one

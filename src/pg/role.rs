@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys::{self, AclResult, Oid};
 
-use super::compat::ACL_SELECT;
+use super::compat::{ACL_SELECT, may_use_schema};
 use super::relation::Description;
 use crate::change::event::Readable;
 
@@ -36,13 +36,13 @@ pub fn name(role: Oid) -> String {
 }
 
 /// Whether the role may SELECT from the whole relation. The relation exists.
-pub fn may_select(role: Oid, relation: Oid) -> bool {
+fn may_select(role: Oid, relation: Oid) -> bool {
     // SAFETY: plain values.
     unsafe { pg_sys::pg_class_aclcheck(relation, role, ACL_SELECT) == AclResult::ACLCHECK_OK }
 }
 
 /// Whether the role may SELECT this column, by itself or as part of the relation. The column exists.
-pub fn may_select_column(role: Oid, relation: Oid, column: i16) -> bool {
+fn may_select_column(role: Oid, relation: Oid, column: i16) -> bool {
     may_select(role, relation)
         // SAFETY: plain values.
         || unsafe {
@@ -51,10 +51,10 @@ pub fn may_select_column(role: Oid, relation: Oid, column: i16) -> bool {
         }
 }
 
-/// Which columns of the relation the role may SELECT: none of one with row-level security, since nothing
-/// here judges its policies.
+/// Which columns of the relation the role may SELECT: none without USAGE on its schema, and none of one with
+/// row-level security, since nothing here judges its policies.
 pub fn readable(role: Oid, relation: &Description) -> Readable {
-    if relation.row_security {
+    if relation.row_security || !may_use_schema(role, relation.namespace) {
         return Readable::Columns(Vec::new());
     }
     if may_select(role, relation.oid) {
@@ -68,9 +68,16 @@ pub fn readable(role: Oid, relation: &Description) -> Readable {
     )
 }
 
-/// As [`readable`], of a relation that may be gone: then nothing.
-pub fn readable_now(role: Oid, relation: Oid) -> Readable {
-    super::relation::describe(relation).map_or(Readable::Columns(Vec::new()), |description| {
-        readable(role, &description)
-    })
+/// Whether there is a role with this oid.
+pub fn exists(role: Oid) -> bool {
+    // SAFETY: plain values.
+    unsafe {
+        pg_sys::SearchSysCacheExists(
+            pg_sys::SysCacheIdentifier::AUTHOID as i32,
+            role.into(),
+            pg_sys::Datum::null(),
+            pg_sys::Datum::null(),
+            pg_sys::Datum::null(),
+        )
+    }
 }

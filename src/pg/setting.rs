@@ -31,9 +31,13 @@ fn set(name: &CStr, value: &CStr, action: pg_sys::GucAction::Type) {
 
 /// Raises 25006 in a read-only transaction and on a standby.
 pub fn prevent_if_read_only(command: &CStr) {
-    // SAFETY: NUL-terminated; both raise or return.
-    unsafe {
-        pg_sys::PreventCommandIfReadOnly(command.as_ptr());
-        pg_sys::PreventCommandDuringRecovery(command.as_ptr());
-    }
+    // SAFETY: NUL-terminated; raises or returns.
+    unsafe { pg_sys::PreventCommandIfReadOnly(command.as_ptr()) }
+    prevent_during_recovery(command);
+}
+
+/// Raises 25006 on a standby.
+pub fn prevent_during_recovery(command: &CStr) {
+    // SAFETY: NUL-terminated; raises or returns.
+    unsafe { pg_sys::PreventCommandDuringRecovery(command.as_ptr()) }
 }

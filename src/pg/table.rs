@@ -79,22 +79,37 @@ impl Table {
         // indexes have plain columns and no predicate.
         let indexes = unsafe {
             let list = pgrx::PgList::<Oid>::from_pg(pg_sys::RelationGetIndexList(self.relation));
-            let indexes = list.iter_oid().map(|index| {
+            let indexes = list.iter_oid().filter_map(|index| {
                 let index = pg_sys::index_open(index, pg_sys::RowExclusiveLock as i32);
                 let form = &*(*index).rd_index;
-                Index {
-                    relation: index,
-                    columns: form
-                        .indkey
-                        .values
-                        .as_slice(form.indnkeyatts as usize)
-                        .to_vec(),
-                    unique: if form.indisunique {
-                        pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES
-                    } else {
-                        pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO
-                    },
+                let columns = form
+                    .indkey
+                    .values
+                    .as_slice(form.indnkeyatts as usize)
+                    .to_vec();
+                // Ours are all plain. Another one that somebody has added gets no entries: we can neither
+                // evaluate an expression here nor let a writer fail for it.
+                let is_plain = (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
+                    && !columns.contains(&0)
+                    && pg_sys::heap_attisnull(
+                        (*index).rd_indextuple,
+                        pg_sys::Anum_pg_index_indpred as i32,
+                        std::ptr::null_mut(),
+                    );
+                if !is_plain {
+                    pg_sys::index_close(index, pg_sys::NoLock as i32);
+                    return None;
                 }
+                let unique = if form.indisunique {
+                    pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES
+                } else {
+                    pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO
+                };
+                Some(Index {
+                    relation: index,
+                    columns,
+                    unique,
+                })
             });
             indexes.collect()
         };

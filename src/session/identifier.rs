@@ -96,7 +96,7 @@ unsafe fn row_of(composite: &AnyElement) -> RowId {
         raise(Error::BadOption {
             option: "pk_values",
             value: format!("{} values for {} columns", values.len(), names.len()),
-            allowed: "ARRAY['…'], a value for each of pk_column_names",
+            allowed: "ARRAY['1']",
         });
     }
     RowId {

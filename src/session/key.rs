@@ -80,7 +80,7 @@ fn in_key_order(values: Vec<Option<Vec<u8>>>, relation: &Description) -> KeyValu
             Some(value) => canonical(column, &value, relation),
             None => refuse(relation, "it is never null".into()),
         });
-    KeyValues::new(canonical.collect())
+    KeyValues::new(&relation.key, canonical.collect())
 }
 
 /// Through the column type's input function, under the caller's settings, and its output function, under

@@ -32,6 +32,13 @@ fn session_create(
     }
     let caller = role::current();
     let owner = owner.unwrap_or(caller);
+    if !role::exists(owner) {
+        raise(Error::BadOption {
+            option: "owner",
+            value: owner.to_u32().to_string(),
+            allowed: "current_role::regrole",
+        });
+    }
     if !role::has_privileges_of(caller, owner) {
         raise(Error::OwnerDenied {
             owner: role::name(owner),

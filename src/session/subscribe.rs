@@ -4,9 +4,10 @@ use pgrx::prelude::*;
 use pgrx::{AnyElement, Uuid};
 
 use super::{identifier, key, subscriptions, tracking};
+use crate::change::event::Readable;
 use crate::error::{Error, raise};
 use crate::pg::relation::Description;
-use crate::pg::{role, setting, transaction};
+use crate::pg::{lock, role, setting, transaction};
 use crate::tables::access;
 use crate::tables::session::{self, Session};
 use crate::tables::subscription::{self, Target};
@@ -255,8 +256,10 @@ fn unsubscribe_all(session_id: Option<Uuid>) -> i32 {
 #[pg_extern(sql = false)]
 fn track(relation: Option<AnyElement>) {
     setting::prevent_if_read_only(c"event.track()");
-    let description = subscriptions::watchable(identifier::relation(relation));
-    if !role::may_select(role::current(), description.oid) {
+    let relation = identifier::relation(relation);
+    lock::relation_access_share(relation);
+    let description = subscriptions::watchable(relation);
+    if role::readable(role::current(), &description) != Readable::All {
         let owner = role::name(role::current());
         raise(Error::SelectDenied {
             relation: description.display(),

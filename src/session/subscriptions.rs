@@ -9,6 +9,7 @@ use crate::change::operation::SubscriptionType;
 use crate::error::{Error, raise};
 use crate::pg::relation::{self, Description, Kind, Persistence};
 use crate::pg::{lock, role, setting, transaction};
+use crate::tables::access;
 use crate::tables::session::{self, Session};
 use crate::tables::subscription::{self, Deleted, Target};
 use crate::tables::watch;
@@ -27,6 +28,8 @@ pub fn subscribe(
     let target = target(&description);
     check_select(&session, &description, &target);
     session::lock(session.id);
+    // It may have been deleted while we waited.
+    let session = access::session(Some(session.id));
     if let Some(id) = subscription::find(session.id, relation, &target) {
         tracking::ensure(&description);
         return id;
@@ -36,11 +39,12 @@ pub fn subscribe(
     match target {
         Target::Table | Target::Column(_) => watch::announce(relation),
         // Keys are looked up at each change: writers have to know only that there are any.
+        Target::Row(_) | Target::Field(..) if watch::is_keyed(relation) => {
+            watch::announce_nothing_new()
+        }
         Target::Row(_) | Target::Field(..) => {
-            if !watch::is_keyed(relation) {
-                watch::insert_keyed(relation);
-                watch::announce(relation);
-            }
+            watch::insert_keyed(relation);
+            watch::announce(relation);
         }
     }
     transaction::next_command();

@@ -1,5 +1,6 @@
-//! Sessions and their owners' privileges as the write path needs them: cached per backend, since a commit
-//! asks for them each time. Everything is forgotten when a relation, a role or a session changes.
+//! Sessions, relations and privileges as a commit needs them: cached per backend, since each asks for them.
+//! Everything is forgotten when a relation, a role, a schema or a session changes, so that a transaction that
+//! alters a relation after it has changed its rows tells what a reader of the inbox is told.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,15 +12,24 @@ use super::invalidation;
 use super::session::{self, Session};
 use crate::change::event::Readable;
 use crate::change::operation::SessionId;
+use crate::change::relation::RelationNames;
+use crate::pg::relation::{self, Description};
 use crate::pg::role;
 
 #[derive(Default)]
 struct Cache {
-    /// Of the catalog, as [`invalidation::generation`] counts it.
+    /// As [`invalidation::generation`] counts it.
     generation: u64,
     sessions: HashMap<SessionId, Rc<Session>>,
-    /// By relation and role.
-    readable: HashMap<(Oid, Oid), Rc<Readable>>,
+    relations: HashMap<Oid, Option<Rc<Relation>>>,
+}
+
+/// A relation as events tell it.
+pub struct Relation {
+    pub names: RelationNames,
+    description: Description,
+    /// By role.
+    readable: RefCell<HashMap<Oid, Rc<Readable>>>,
 }
 
 thread_local! {
@@ -28,22 +38,46 @@ thread_local! {
 
 /// The session, if it exists.
 pub fn session(id: SessionId) -> Option<Rc<Session>> {
+    let generation = invalidation::generation();
     if let Some(known) = cached(|cache| cache.sessions.get(&id).cloned()) {
         return Some(known);
     }
     let found = Rc::new(session::find(id)?);
-    cached(|cache| cache.sessions.insert(id, Rc::clone(&found)));
+    keep(generation, |cache| {
+        cache.sessions.insert(id, Rc::clone(&found))
+    });
     Some(found)
 }
 
-/// Which columns of the relation the role may read now: none if the relation is gone.
-pub fn readable(relation: Oid, owner: Oid) -> Rc<Readable> {
-    if let Some(known) = cached(|cache| cache.readable.get(&(relation, owner)).cloned()) {
+/// The relation, if it exists.
+pub fn relation(oid: Oid) -> Option<Rc<Relation>> {
+    let generation = invalidation::generation();
+    if let Some(known) = cached(|cache| cache.relations.get(&oid).cloned()) {
         return known;
     }
-    let found = Rc::new(role::readable_now(owner, relation));
-    cached(|cache| cache.readable.insert((relation, owner), Rc::clone(&found)));
+    let found = relation::describe(oid).map(|description| {
+        Rc::new(Relation {
+            names: description.names(),
+            description,
+            readable: RefCell::default(),
+        })
+    });
+    keep(generation, |cache| {
+        cache.relations.insert(oid, found.clone())
+    });
     found
+}
+
+impl Relation {
+    /// Which columns the role may read.
+    pub fn readable(&self, role: Oid) -> Rc<Readable> {
+        if let Some(known) = self.readable.borrow().get(&role) {
+            return Rc::clone(known);
+        }
+        let found = Rc::new(role::readable(role, &self.description));
+        self.readable.borrow_mut().insert(role, Rc::clone(&found));
+        found
+    }
 }
 
 fn cached<T>(ask: impl FnOnce(&mut Cache) -> T) -> T {
@@ -57,4 +91,11 @@ fn cached<T>(ask: impl FnOnce(&mut Cache) -> T) -> T {
         }
         ask(cache)
     })
+}
+
+/// Keeps what was found, unless an invalidation has come since we began to look.
+fn keep<T>(begun: u64, keep: impl FnOnce(&mut Cache) -> T) {
+    if begun == invalidation::generation() {
+        cached(keep);
+    }
 }

@@ -1,4 +1,4 @@
-//! What other backends say about relations, roles and our tables, noted until a cache is next used.
+//! What other backends say about relations, roles, schemas and our tables, noted until a cache is next used.
 //!
 //! An invalidation comes at any time, also in the middle of our own reads: it must only be noted here.
 
@@ -38,10 +38,11 @@ pub fn init() {
         for cache in [
             pg_sys::SysCacheIdentifier::AUTHOID,
             pg_sys::SysCacheIdentifier::AUTHMEMROLEMEM,
+            pg_sys::SysCacheIdentifier::NAMESPACEOID,
         ] {
             pg_sys::CacheRegisterSyscacheCallback(
                 cache as i32,
-                Some(role_invalidated),
+                Some(object_invalidated),
                 Datum::null(),
             );
         }
@@ -54,7 +55,7 @@ pub fn note_everything() {
     note();
 }
 
-/// Changes with every relation, role and session.
+/// Changes with every relation, role, schema and session.
 pub fn generation() -> u64 {
     GENERATION.get()
 }
@@ -95,8 +96,10 @@ unsafe extern "C-unwind" fn relation_invalidated(_arg: Datum, relation: Oid) {
     }
 }
 
-/// Role memberships decide who may read what.
+/// Role memberships and schemas decide who may read what, and a schema's name is in every event. Ours may be
+/// the one that has been renamed.
 #[pg_guard]
-unsafe extern "C-unwind" fn role_invalidated(_arg: Datum, _cache: i32, _hash: u32) {
+unsafe extern "C-unwind" fn object_invalidated(_arg: Datum, _cache: i32, _hash: u32) {
+    registry::at_invalidation();
     note_everything();
 }

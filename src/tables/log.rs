@@ -87,23 +87,37 @@ pub fn read(
 ) -> Vec<Entry> {
     let registry = registry();
     let table = Table::open_to_read(registry.log);
-    let mut keys = vec![Key::xid8(XID, xid), Key::int8(SET, set)];
-    keys.extend(from.map(|from| Key::int8_at_least(COMMAND, from.command.into())));
-    let mut scan = table.scan(registry.log_order, &keys, read);
+    let transaction = || vec![Key::xid8(XID, xid), Key::int8(SET, set)];
+    let scans = match from {
+        None => vec![transaction()],
+        // The rest of the command, then the later ones.
+        Some(from) => {
+            let mut rest = transaction();
+            rest.extend([
+                Key::int8(COMMAND, from.command.into()),
+                Key::int8_at_least(ARRIVAL, from.arrival as i64),
+            ]);
+            let mut later = transaction();
+            later.push(Key::int8_at_least(COMMAND, i64::from(from.command) + 1));
+            vec![rest, later]
+        }
+    };
     let mut entries = Vec::new();
-    while entries.len() < limit
-        && let Some(row) = scan.next()
-    {
-        // After a restore an older transaction can have the same id.
-        let order = order(&row);
-        if row.int4(EPOCH) == i32::from(epoch) && from.is_none_or(|from| order >= from) {
-            let record = row.bytes(RECORD).expect("a NOT NULL column");
-            entries.push(Entry {
-                order,
-                relation: row.oid(RELATION),
-                set,
-                record,
-            });
+    for keys in scans {
+        let mut scan = table.scan(registry.log_order, &keys, read);
+        while entries.len() < limit
+            && let Some(row) = scan.next()
+        {
+            // After a restore an older transaction can have the same id.
+            if row.int4(EPOCH) == i32::from(epoch) {
+                let record = row.bytes(RECORD).expect("a NOT NULL column");
+                entries.push(Entry {
+                    order: order(&row),
+                    relation: row.oid(RELATION),
+                    set,
+                    record,
+                });
+            }
         }
     }
     entries

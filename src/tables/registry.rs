@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use pgrx::pg_sys::Oid;
 
+use crate::error::{Error, raise};
 use crate::pg::relation;
 
 macro_rules! registry {
@@ -14,15 +15,18 @@ macro_rules! registry {
         pub struct Registry {
             /// The row of pg_extension: what the commit lock locks.
             pub extension: Oid,
+            /// The function of our row triggers.
+            pub capture_row: Oid,
             $(pub $name: Oid,)*
         }
 
         impl Registry {
-            fn load() -> Self {
-                Self {
-                    extension: relation::extension(),
-                    $($name: find(stringify!($name)),)*
-                }
+            fn load() -> Option<Self> {
+                Some(Self {
+                    extension: relation::extension()?,
+                    capture_row: relation::trigger_function(c"event", c"capture_row")?,
+                    $($name: find(stringify!($name))?,)*
+                })
             }
 
             fn contains(&self, oid: Oid) -> bool {
@@ -49,10 +53,9 @@ registry! {
     transaction_recipient_set transaction_recipient_set_position
 }
 
-fn find(name: &str) -> Oid {
-    let name = std::ffi::CString::new(name).expect("a name of ours");
+fn find(name: &str) -> Option<Oid> {
+    let name = std::ffi::CString::new(name).ok()?;
     relation::of_extension(c"event", &name)
-        .unwrap_or_else(|| crate::error::raise(crate::error::Error::ExtensionOutOfDate))
 }
 
 thread_local! {
@@ -61,35 +64,37 @@ thread_local! {
     static GENERATION: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The oids.
+/// The oids. Raises 55000 if the tables are not those that this library knows.
 pub fn registry() -> Rc<Registry> {
-    let known = REGISTRY.with_borrow(Clone::clone);
-    match known {
-        Some(known) if !STALE.get() => known,
-        known => {
-            // If looking up raises there is nothing to go on using.
-            REGISTRY.set(None);
-            STALE.set(false);
-            let loaded = Rc::new(Registry::load());
-            if known.as_ref() != Some(&loaded) {
-                GENERATION.set(GENERATION.get() + 1);
-            }
-            REGISTRY.set(Some(Rc::clone(&loaded)));
-            loaded
-        }
-    }
+    look_up().unwrap_or_else(|| raise(Error::ExtensionOutOfDate))
 }
 
-/// Whether there are such tables: a transaction can drop the extension after it has made changes.
+/// Whether our tables are there. A transaction can drop the extension after it has made changes, and somebody
+/// can rename its schema: a writer must not fail for that.
 pub fn exists() -> bool {
-    let known = REGISTRY.with_borrow(Option::is_some);
-    known && !STALE.get() || relation::extension_exists()
+    look_up().is_some()
+}
+
+fn look_up() -> Option<Rc<Registry>> {
+    let known = REGISTRY.with_borrow(Clone::clone);
+    if known.is_some() && !STALE.get() {
+        return known;
+    }
+    // Nothing is known until the look-up has ended well.
+    REGISTRY.set(None);
+    STALE.set(false);
+    let loaded = Registry::load().map(Rc::new);
+    if known != loaded {
+        GENERATION.set(GENERATION.get() + 1);
+    }
+    REGISTRY.set(loaded.clone());
+    loaded
 }
 
 /// Changes when the oids do: the extension has been dropped and created anew, and whatever a cache knows of
 /// its tables is void.
 pub fn generation() -> u64 {
-    registry();
+    look_up();
     GENERATION.get()
 }
 

@@ -25,19 +25,21 @@ pub struct KeyValues {
 }
 
 impl KeyValues {
-    /// From the canonical text forms, in key order.
-    pub fn new(values: Vec<Vec<u8>>) -> Self {
+    /// From the key's columns and the canonical text forms of their values, in key order.
+    pub fn new(columns: &[ColumnNumber], values: Vec<Vec<u8>>) -> Self {
         Self {
-            hash: key_hash(values.iter().map(Vec::as_slice)),
+            hash: key_hash(columns, values.iter().map(Vec::as_slice)),
             values,
         }
     }
 }
 
-/// The hash by which a key is looked up. Lengths are part of it, so that ('a', 'bc') is not ('ab', 'c').
-fn key_hash<'a>(values: impl Iterator<Item = &'a [u8]>) -> i64 {
+/// The hash by which a key is looked up. Lengths are part of it, so that ('a', 'bc') is not ('ab', 'c'), and the
+/// columns, so that a subscription is not taken for one of another primary key that the table gets later.
+fn key_hash<'a>(columns: &[ColumnNumber], values: impl Iterator<Item = &'a [u8]>) -> i64 {
     let mut bytes = Vec::with_capacity(32);
-    for value in values {
+    for (column, value) in columns.iter().zip(values) {
+        bytes.extend_from_slice(&column.to_le_bytes());
         bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
         bytes.extend_from_slice(value);
     }
@@ -224,10 +226,11 @@ pub fn watchers(relation: Oid) -> Recipients {
     recipients
 }
 
-/// The row and field subscriptions of one row, as of now. The key: canonical text forms, in key order.
-pub fn keyed(relation: Oid, key: &[&[u8]]) -> Vec<KeyedSubscription> {
+/// The row and field subscriptions of one row, as of now. The key: its columns and the canonical text forms of
+/// their values, in key order.
+pub fn keyed(relation: Oid, columns: &[ColumnNumber], key: &[&[u8]]) -> Vec<KeyedSubscription> {
     let registry = registry();
-    let hash = key_hash(key.iter().copied());
+    let hash = key_hash(columns, key.iter().copied());
     let mut found = Vec::new();
     for granularity in [SubscriptionType::Row, SubscriptionType::Field] {
         let (table, _, _, by_key) = tables(&registry, granularity);

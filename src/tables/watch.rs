@@ -18,6 +18,12 @@ pub fn announce(changed: Oid) {
     relation::invalidate(registry.subscription_change);
 }
 
+/// Makes every writer hear of what other transactions have announced, before it can hear of this one's row
+/// subscription: the relation's first one may have committed only just now, and its message be on its way.
+pub fn announce_nothing_new() {
+    relation::invalidate(registry().subscription_change);
+}
+
 /// The relations whose subscriptions transactions from this id on have changed.
 pub fn changed_since(xid: u64) -> Vec<Oid> {
     let registry = registry();
