@@ -78,10 +78,11 @@ create foreign data wrapper nothing;
 create server nowhere foreign data wrapper nothing;
 create foreign table a_foreign_table (id integer) server nowhere;
 create sequence a_sequence;
-create type a_type as (id integer);
 select show($$ select subscribe_table('a_view') $$);
 select show($$ select subscribe_row('a_matview', 1) $$);
 select show($$ select subscribe_column('a_foreign_table', 'id') $$);
+select show($$ select subscribe_table('a_sequence') $$);
+select show($$ select subscribe_table('person_pkey') $$);
 -- The hint of a view names its tables.
 SELECT DISTINCT refobjid::regclass FROM pg_depend JOIN pg_rewrite r ON r.oid = objid WHERE r.ev_class = 'public.a_view'::regclass AND refclassid = 'pg_class'::regclass AND refobjid <> 'public.a_view'::regclass;
 -- TemporaryTable
@@ -100,6 +101,7 @@ select show($$ select subscribe_table('parent') $$);
 -- SystemTable
 select show($$ select subscribe_table('pg_class') $$);
 select show($$ select subscribe_table('event.log') $$);
+select show($$ select subscribe_table('information_schema.sql_features') $$);
 -- RowSecurity
 create table guarded (id integer primary key);
 alter table guarded enable row level security;

@@ -37,6 +37,9 @@ begin
         if cardinality(page) > size then
             raise exception 'a page of % has % events', size, cardinality(page);
         end if;
+        if cardinality(result) > 4000 then
+            raise exception 'the pages do not end';
+        end if;
         result := result || page;
         position := left(page[cardinality(page)], length(cursor()));
     end loop;
@@ -52,7 +55,7 @@ begin
     loop
         page := feed(session_current(), position, size);
         result := result || array(select event->>'cursor' || event from json_array_elements(page->'events') event);
-        exit when not (page->'has_next')::text::boolean;
+        exit when not (page->'has_next')::text::boolean or cardinality(result) > 4000;
         position := page->>'cursor';
     end loop;
     return result;

@@ -180,6 +180,20 @@ select unsubscribe_all();
 insert into t values (72, 'unsubscribed');
 commit;
 select diff();
+-- The same on a table that was tracked before, in a transaction that has already looked for subscriptions.
+create table tracked_before (id integer primary key);
+select track('tracked_before');
+begin;
+insert into tracked_before values (1);
+savepoint s;
+select subscribe_table('tracked_before') is not null, subscribe_row('tracked_before', 3) is not null;
+insert into tracked_before values (2);
+rollback to s;
+insert into tracked_before values (3);
+delete from tracked_before where id = 3;
+commit;
+insert into tracked_before values (4);
+select count(*) from events() where relation = 'public.tracked_before';
 -- A session that is created and rolled back is not there, and was never current.
 begin;
 select session_create('gone', attach => false) as gone \gset

@@ -122,3 +122,30 @@ update shape set a = 6;
 update shape set late = 'changed';
 insert into shape (id, a) values (2, null);
 select type, column_name, value, old_value from events();
+
+-- A value that cannot be rendered, here because its type's output function raises, is left out and named; neither the
+-- write nor a read raises for it, be it alone, in an array or in a composite.
+set client_min_messages = warning;
+create type odd;
+create function odd_in(cstring) returns odd language internal immutable strict as 'oidin';
+create function odd_out(odd) returns cstring language internal immutable strict as 'enum_out';
+create type odd (input = odd_in, output = odd_out, like = oid);
+reset client_min_messages;
+create type odd_pair as (a integer, o odd);
+create table odds (id integer primary key, o odd, a odd[], p odd_pair, v text);
+\set QUIET off
+select session_create('odds', attach => false, format => 'compact') is not null, subscribe_table('odds') is not null;
+insert into odds values (1, '42', array['42'::odd], row(1, '42'), 'fine');
+update odds set o = '43', v = 'also fine';
+update odds set o = null, p = null;
+\set QUIET on
+select type, column_name, value, old_value, event->'payload', event->'unrenderable' from events();
+-- So is one that exceeds reldiff.max_value, whose size is that of the stored value or of its JSON.
+create table sized (id integer primary key, v text);
+select session_create('sized', attach => false, format => 'compact') is not null, subscribe_table('sized') is not null;
+set reldiff.max_value = '1kB';
+insert into sized values (1, repeat('x', 500)), (2, repeat('x', 5000));
+update sized set v = 'small' where id = 2;
+update sized set v = repeat('y', 2000000) where id = 1;
+reset reldiff.max_value;
+select type, key, length(value->>'v') as inserted, length(value #>> '{}') < 600 as value, length(old_value #>> '{}') as old_value, event->'unrenderable' from events();
