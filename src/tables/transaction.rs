@@ -59,6 +59,8 @@ impl Placed {
 thread_local! {
     /// The epoch that this backend has seen, and the registry's generation then.
     static SEEN: Cell<Option<(u64, u16)>> = const { Cell::new(None) };
+    /// A position that was the newest once.
+    static LAST_SEEN: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The current epoch. A new one begins when the database is not the one that wrote the newest row; a writer
@@ -106,14 +108,15 @@ pub fn epoch(begin: bool) -> u16 {
 
 /// The newest transaction that has its place.
 pub fn newest(read: Read) -> Option<Placed> {
-    newest_in(&Table::open_to_read(registry().transaction), read)
+    newest_from(&Table::open_to_read(registry().transaction), 0, read)
 }
 
-fn newest_in(table: &Table, read: Read) -> Option<Placed> {
-    // From (0, 0) on: a transaction without a position sorts after all others and is not compared.
+/// The newest transaction of the current epoch at this WAL position or behind it. One that has no position
+/// yet sorts after all others and is not compared.
+fn newest_from(table: &Table, lsn: u64, read: Read) -> Option<Placed> {
     let keys = [
         Key::int4(EPOCH, epoch(false).into()),
-        Key::lsn_at_least(POSITION, 0),
+        Key::lsn_at_least(POSITION, lsn),
     ];
     let mut scan = table.scan(registry().transaction_position, &keys, read);
     scan.next_back().map(|row| placed(&row))
@@ -127,10 +130,14 @@ impl Feed {
         Self(Table::open_to_write(registry().transaction))
     }
 
-    /// The newest transaction: of all others that have their place, none is without it for us, since their
-    /// commit ended before we got the lock.
+    /// The newest transaction: every other one that has its place ended its commit before we got the lock.
     pub fn newest(&self) -> Option<Placed> {
-        newest_in(&self.0, Read::Latest)
+        // A backward scan reads all of a leaf page that matches, so it begins where this backend last was. What
+        // stood there may have been rolled back, or be gone: then the whole index says what is newest.
+        let newest = newest_from(&self.0, LAST_SEEN.get(), Read::Latest)
+            .or_else(|| newest_from(&self.0, 0, Read::Latest));
+        LAST_SEEN.set(newest.as_ref().map_or(0, |newest| newest.position.lsn));
+        newest
     }
 }
 
