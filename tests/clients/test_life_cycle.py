@@ -199,6 +199,55 @@ def test_p21_a_session_is_its_owners(connect, item):
     item.execute("drop role reldiff_stranger")
 
 
+@pytest.fixture
+def reader(item):
+    """A role of its own, gone with the test."""
+    name = f"reader_{item.info.dbname}"
+    item.execute(f"drop role if exists {name}")
+    item.execute(f"create role {name}")
+    yield name
+    item.execute(f"drop owned by {name} cascade")
+    item.execute("delete from event.session_definition where owner::text = %s", (name,))
+    item.execute(f"drop role {name}")
+
+
+def test_p22_subscribing_needs_select(connect, item, reader):
+    """On the table, or on the columns that are asked for."""
+    connection = connect()
+    connection.execute(f"set role {reader}")
+    session = new_session(connection)
+    for call in ("subscribe_table('item', session_id => %s)", "subscribe_column('item', 'v', session_id => %s)",
+                 "subscribe_row('item', 1, session_id => %s)", "subscribe_field('item', 1, 'v', session_id => %s)"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute(f"select event.{call}", (session,))
+    item.execute(f"grant select (id, v) on item to {reader}")
+    connection.execute("select event.subscribe_column('item', 'v', session_id => %s)", (session,))
+    item.execute("insert into item values (1, 'a')")
+    assert [event["payload"] for event in events(connection, session)] == [{"id": 1, "v": "a"}]
+
+
+def test_p24_columns_without_select_appear_nowhere(connect, item, reader):
+    """Neither in a notification nor in the inbox, whoever wrote and whatever was granted when."""
+    item.execute("alter table item add secret text")
+    item.execute(f"grant select on item to {reader}")
+    connection = connect()
+    connection.execute(f"set role {reader}")
+    session = new_session(connection, "item")
+    listener = Listener(connect()).listen(session)
+    item.execute("insert into item values (1, 'a', 'before')")
+    item.execute(f"revoke select on item from {reader}")
+    item.execute(f"grant select (id, v) on item to {reader}")
+    heard = listener.payloads()
+    item.execute("insert into item values (2, 'b', 'after')")
+    item.execute("update item set v = 'c', secret = 'changed'")
+    heard = listener.payloads() + [(session, text) for text in inbox(connection, session)]
+    assert len(heard) > 5
+    for _, text in heard:
+        assert not any(word in text for word in ("secret", "before", "after", "changed")), text
+    rows = connection.execute("select value::text, old_value::text from event.events(%s)", (session,)).fetchall()
+    assert not any("before" in str(row) or "secret" in str(row) for row in rows)
+
+
 def test_p14_wrong_cursors_are_errors(connect, item):
     session = new_session(item, "item")
     item.execute("insert into item values (1, 'a')")
