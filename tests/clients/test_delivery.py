@@ -314,10 +314,10 @@ def test_max_value(connect, item):
     writer = connect()
     writer.execute("load 'pg_reldiff'")
     writer.execute("set reldiff.max_value = '1kB'")
-    writer.execute("insert into item values ('k', repeat('x', 1025))")
-    writer.execute("update item set v = repeat('y', 1024)")
-    writer.execute("update item set v = repeat('z', 1025)")
+    writer.execute("insert into item values ('k', repeat('x', 1100))")
+    writer.execute("update item set v = repeat('y', 1000)")
+    writer.execute("update item set v = repeat('z', 1100)")
     heard = listener.events()
     assert [(event["payload"], event.get("unrenderable")) for event in heard] == [
-        ({"id": "k"}, ["v"]), ({"v": "y" * 1024}, None), ({}, ["v"])]
+        ({"id": "k"}, ["v"]), ({"v": "y" * 1000}, None), ({}, ["v"])]
     assert heard == events(item, session)

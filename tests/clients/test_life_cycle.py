@@ -207,7 +207,6 @@ def reader(item):
     item.execute(f"create role {name}")
     yield name
     item.execute(f"drop owned by {name} cascade")
-    item.execute("delete from event.session_definition where owner::text = %s", (name,))
     item.execute(f"drop role {name}")
 
 
