@@ -164,6 +164,38 @@ def test_p19_unmatched_writer_takes_no_commit_lock(connect, item):
     assert len(inbox(item, session)) == 1
 
 
+def test_p17_writer_commits_while_the_extension_is_dropped(connect, item):
+    """DROP EXTENSION waits for the writer, which needs what it drops: a deadlock, of which the drop can be the victim."""
+    new_session(item, "item")
+    writer, dropper = connect(), connect()
+    writer.execute("begin")
+    writer.execute("insert into item values (1, 'a')")
+    # The one that looks for it is the one that fails.
+    writer.execute("set local deadlock_timeout = '1h'")
+    failed = []
+
+    def drop():
+        try:
+            dropper.execute("drop extension pg_reldiff")
+        except psycopg.Error as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=drop)
+    thread.start()
+    while item.execute(WAITING, (dropper.info.backend_pid,)).fetchone() == (0,):
+        assert thread.is_alive(), "the drop did not wait for the writer: this test proves nothing"
+    try:
+        writer.execute("commit")
+    finally:
+        writer.close()
+        thread.join()
+    assert item.execute("select count(*) from item").fetchone() == (1,)
+    if failed:
+        assert isinstance(failed[0], errors.DeadlockDetected)
+        dropper.execute("drop extension pg_reldiff")
+    item.execute("insert into item values (2, 'b')")
+
+
 def test_p20_own_tables_cannot_be_tracked(connect, item):
     session = new_session(item)
     tables = [name for name, in item.execute(
