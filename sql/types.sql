@@ -104,6 +104,12 @@ CREATE CAST (meta.row_id AS meta.relation_id) WITH FUNCTION meta.relation_id(met
 CREATE CAST (meta.field_id AS meta.relation_id) WITH FUNCTION meta.relation_id(meta.field_id);
 CREATE CAST (meta.field_id AS meta.row_id) WITH FUNCTION meta.row_id(meta.field_id);
 CREATE CAST (meta.field_id AS meta.column_id) WITH FUNCTION meta.column_id(meta.field_id);
+COMMENT ON CAST (meta.relation_id AS meta.schema_id) IS 'The schema of a relation';
+COMMENT ON CAST (meta.column_id AS meta.relation_id) IS 'The relation of a column';
+COMMENT ON CAST (meta.row_id AS meta.relation_id) IS 'The relation of a row';
+COMMENT ON CAST (meta.field_id AS meta.relation_id) IS 'The relation of a field';
+COMMENT ON CAST (meta.field_id AS meta.row_id) IS 'The row of a field';
+COMMENT ON CAST (meta.field_id AS meta.column_id) IS 'The column of a field';
 
 -- What event.events() returns.
 

@@ -312,31 +312,22 @@ pub fn raise(error: Error) -> ! {
 fn named(qualified: &str) -> Object {
     let mut parts = vec![String::new()];
     let mut quoted = false;
-    for part in qualified.split_inclusive(['"', '.']) {
-        let current = parts.last_mut().expect("never empty");
-        match part.as_bytes().last() {
-            Some(b'"') => {
-                current.push_str(&part[..part.len() - 1]);
-                quoted = !quoted;
-            }
-            Some(b'.') if !quoted => {
-                current.push_str(&part[..part.len() - 1]);
-                parts.push(String::new());
-            }
-            _ => current.push_str(part),
+    let mut characters = qualified.chars().peekable();
+    while let Some(character) = characters.next() {
+        let part = parts.last_mut().expect("never empty");
+        match character {
+            // A quote inside a quoted name is doubled.
+            '"' if quoted && characters.next_if_eq(&'"').is_some() => part.push('"'),
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            _ => part.push(character),
         }
     }
-    match parts.as_slice() {
-        [schema, table] => Object {
-            schema: Some(schema.clone()),
-            table: Some(table.clone()),
-            column: None,
-        },
-        _ => Object {
-            schema: None,
-            table: Some(qualified.into()),
-            column: None,
-        },
+    let table = parts.pop();
+    Object {
+        schema: parts.pop(),
+        table,
+        column: None,
     }
 }
 
@@ -376,10 +367,10 @@ mod tests {
 
     #[test]
     fn the_object_fields_are_the_names_without_quotes() {
-        let object = named("public.\"My.Table\"");
+        let object = named("public.\"My.\"\"Table\"\"\"");
         assert_eq!(
             (object.schema.as_deref(), object.table.as_deref()),
-            (Some("public"), Some("My.Table"))
+            (Some("public"), Some("My.\"Table\""))
         );
         assert_eq!(named("s.t").table.as_deref(), Some("t"));
     }

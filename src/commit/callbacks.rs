@@ -18,6 +18,7 @@ use crate::change::replay::{self, Replay};
 use crate::error::{Error, raise};
 use crate::pg::lock;
 use crate::pg::transaction::{ActiveSnapshot, nest_level, top_xid, wal_position};
+use crate::tables::registry;
 use crate::tables::transaction::{self, Feed};
 
 /// Queues a session's pending events as notifications of this transaction; called under the commit lock.
@@ -105,7 +106,7 @@ fn pre_prepare() {
 /// The last thing of ours that a transaction does. One whose changes matched nobody is not here.
 fn pre_commit() {
     let (outbox, replays) = (outbox::take(), replay::take());
-    if outbox.is_empty() && replays.is_empty() {
+    if (outbox.is_empty() && replays.is_empty()) || !registry::exists() {
         return;
     }
     let flushed = (!outbox.is_empty()).then(|| flush(outbox));

@@ -3,7 +3,7 @@
 use pgrx::AnyElement;
 use pgrx::pg_sys::{self, Datum, Oid};
 
-/// The text form of a value, by its type's output function under the caller's settings.
+/// The text form of a value, by its type's output function under the settings that are in force.
 pub fn output(value: Datum, kind: Oid) -> Vec<u8> {
     let (mut function, mut is_varlena) = (Oid::INVALID, false);
     // SAFETY: the value is of the type that was passed with it; the server raises for a type without output.

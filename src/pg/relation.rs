@@ -145,6 +145,12 @@ pub fn extension() -> Oid {
     unsafe { pg_sys::get_extension_oid(c"pg_reldiff".as_ptr(), false) }
 }
 
+/// Whether this extension is installed in the database.
+pub fn extension_exists() -> bool {
+    // SAFETY: the string is NUL-terminated.
+    unsafe { pg_sys::get_extension_oid(c"pg_reldiff".as_ptr(), true) != Oid::INVALID }
+}
+
 /// `None` if there is no such relation.
 pub fn describe(relation: Oid) -> Option<Description> {
     // SAFETY: an open relation's entry stays valid until it is closed, at the end of the block.

@@ -17,11 +17,15 @@ use crate::tables::subscription::KeyValues;
 /// that does not fit the primary key.
 pub fn of_argument(key: Option<AnyElement>, relation: &Description) -> KeyValues {
     let key = key.unwrap_or_else(|| raise(Error::NullArgument { argument: "key" }));
+    // A typed value is printed as capture prints it, which every input function reads back as the same value;
+    // only a text is read under the caller's settings.
+    let pinned = PinnedSettings::new();
     match key.oid() {
-        pg_sys::JSONBOID | pg_sys::JSONOID => of_names(
-            &object(&argument::output(key.datum(), key.oid()), relation),
-            relation,
-        ),
+        pg_sys::JSONBOID | pg_sys::JSONOID => {
+            let json = argument::output(key.datum(), key.oid());
+            drop(pinned);
+            of_names(&object(&json, relation), relation)
+        }
         kind => {
             // SAFETY: the argument's own type.
             let values = match unsafe { bytes::array_elements(key.datum(), kind) } {
@@ -31,6 +35,7 @@ pub fn of_argument(key: Option<AnyElement>, relation: &Description) -> KeyValues
                     .collect(),
                 None => vec![Some(argument::output(key.datum(), kind))],
             };
+            drop(pinned);
             in_key_order(values, relation)
         }
     }

@@ -63,11 +63,13 @@ thread_local! {
 
 /// The oids.
 pub fn registry() -> Rc<Registry> {
-    let stale = STALE.replace(false);
     let known = REGISTRY.with_borrow(Clone::clone);
     match known {
-        Some(known) if !stale => known,
+        Some(known) if !STALE.get() => known,
         known => {
+            // If looking up raises there is nothing to go on using.
+            REGISTRY.set(None);
+            STALE.set(false);
             let loaded = Rc::new(Registry::load());
             if known.as_ref() != Some(&loaded) {
                 GENERATION.set(GENERATION.get() + 1);
@@ -76,6 +78,12 @@ pub fn registry() -> Rc<Registry> {
             loaded
         }
     }
+}
+
+/// Whether there are such tables: a transaction can drop the extension after it has made changes.
+pub fn exists() -> bool {
+    let known = REGISTRY.with_borrow(Option::is_some);
+    known && !STALE.get() || relation::extension_exists()
 }
 
 /// Changes when the oids do: the extension has been dropped and created anew, and whatever a cache knows of
