@@ -227,7 +227,7 @@ def test_p12_killed_listeners_lose_nothing(dsn, connect):
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
     writers, transactions = 3, 150
-    clients, seen = [], []
+    clients, seen, done = [], [], threading.Event()
 
     def following(session):
         mine, kills = [], random.Random(f"{seed} kills")
@@ -244,12 +244,15 @@ def test_p12_killed_listeners_lose_nothing(dsn, connect):
         client = Client(dsn, session, handle)
         clients.append(client)
         seen.append(mine)
-        client.follow(lambda: bool(mine) and mine[-1]["key"]["id"] == "the end")
+        client.follow(lambda: (bool(mine) and mine[-1]["key"]["id"] == "the end") or (done.is_set() and client.idle > 3))
         client.connection.close()
 
     def writing_all():
-        in_threads(*[writing(dsn, f"writer {n}", transactions, seed) for n in range(writers)])
-        owner.execute("insert into item values ('the end', '')")
+        try:
+            in_threads(*[writing(dsn, f"writer {n}", transactions, seed) for n in range(writers)])
+            owner.execute("insert into item values ('the end', '')")
+        finally:
+            done.set()
 
     in_threads(writing_all, *[lambda session=session: following(session) for session in sessions])
 
