@@ -2,8 +2,8 @@
 
 #[pgrx::pg_schema]
 mod tests {
-    use pgrx::AnyElement;
     use pgrx::prelude::*;
+    use pgrx::{AnyElement, pg_sys};
 
     use super::super::common::{run, text};
     use crate::capture::value::Renderer;
@@ -16,15 +16,19 @@ mod tests {
             let tuples = client
                 .select(&format!("select {expression}"), Some(1), &[])
                 .unwrap();
-            let entry = tuples.first();
-            let datum = entry.get_datum_by_ordinal(1).unwrap().expect("not null");
-            let kind =
-                unsafe { pgrx::pg_sys::SPI_gettypeid((*pgrx::pg_sys::SPI_tuptable).tupdesc, 1) };
-            let by_value = unsafe { pgrx::pg_sys::get_typbyval(kind) };
-            let length = unsafe { pgrx::pg_sys::get_typlen(kind) };
-            // SAFETY: copied into the memory that outlives SPI's.
-            let copy = unsafe { pgrx::pg_sys::SPI_datumTransfer(datum, by_value, length.into()) };
-            unsafe { AnyElement::from_polymorphic_datum(copy, false, kind) }
+            let datum = tuples
+                .first()
+                .get_datum_by_ordinal(1)
+                .unwrap()
+                .expect("not null");
+            // SAFETY: the table is the result that was just selected, and the type is its first column's. The
+            // value is copied into the memory that outlives SPI's.
+            unsafe {
+                let kind = pg_sys::SPI_gettypeid((*pg_sys::SPI_tuptable).tupdesc, 1);
+                let (by_value, length) = (pg_sys::get_typbyval(kind), pg_sys::get_typlen(kind));
+                let copy = pg_sys::SPI_datumTransfer(datum, by_value, length.into());
+                AnyElement::from_polymorphic_datum(copy, false, kind)
+            }
         })
         .expect("not null");
         let _pinned = PinnedSettings::new();
@@ -151,7 +155,7 @@ mod tests {
         let time =
             Spi::get_one::<TimestampWithTimeZone>("select '2026-01-02 03:04:05+00'::timestamptz");
         let time = time.unwrap().unwrap().into_datum().unwrap();
-        let kind = pgrx::pg_sys::TIMESTAMPTZOID;
+        let kind = pg_sys::TIMESTAMPTZOID;
         let _pinned = PinnedSettings::new();
         let text = canonical(time, kind, trust(kind)).unwrap();
         assert_eq!(String::from_utf8(text).unwrap(), "2026-01-02 03:04:05+00");

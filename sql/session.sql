@@ -30,6 +30,7 @@ COMMENT ON FUNCTION event.session_attach(uuid, boolean) IS
 
 Makes the session current and returns how many events it has that are not acknowledged. With replay they
 are notified when the transaction commits; every later notification on this connection has a greater cursor.
+If the connection was already listening to something, notifications that were on their way may come first.
 Raises 42501 if the session is not yours or does not exist.';
 
 CREATE FUNCTION event.session_detach(session_id uuid DEFAULT NULL) RETURNS void

@@ -50,8 +50,8 @@ impl<'a> Images<'a> {
         old: *mut pg_sys::TupleTableSlot,
         new: *mut pg_sys::TupleTableSlot,
     ) -> Self {
-        // SAFETY: the caller's promise.
         let image = |slot: *mut pg_sys::TupleTableSlot| {
+            // SAFETY: the caller's promise.
             (!slot.is_null()).then(|| unsafe { Image::of(slot) })
         };
         Self {

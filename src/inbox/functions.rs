@@ -30,6 +30,10 @@ fn count(option: &'static str, value: i32) -> usize {
     }
 }
 
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx wants the columns spelt out where they are returned"
+)]
 #[pg_extern(sql = false)]
 fn events(
     session_id: Option<Uuid>,

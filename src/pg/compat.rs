@@ -44,3 +44,9 @@ pub unsafe fn string_to_qualified_name_list(text: *const std::ffi::c_char) -> *m
 pub fn is_virtual(attribute: &pg_sys::FormData_pg_attribute) -> bool {
     attribute.attgenerated as u8 == b'v'
 }
+
+/// `ACL_SELECT`; privileges have 64 bits from 16 on.
+#[cfg(feature = "pg15")]
+pub const ACL_SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT;
+#[cfg(not(feature = "pg15"))]
+pub const ACL_SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT as pg_sys::AclMode;

@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys::{self, AclResult, Oid};
 
+use super::compat::ACL_SELECT;
 use super::relation::Description;
 use crate::change::event::Readable;
 
@@ -37,10 +38,7 @@ pub fn name(role: Oid) -> String {
 /// Whether the role may SELECT from the whole relation. The relation exists.
 pub fn may_select(role: Oid, relation: Oid) -> bool {
     // SAFETY: plain values.
-    unsafe {
-        pg_sys::pg_class_aclcheck(relation, role, pg_sys::ACL_SELECT.into())
-            == AclResult::ACLCHECK_OK
-    }
+    unsafe { pg_sys::pg_class_aclcheck(relation, role, ACL_SELECT) == AclResult::ACLCHECK_OK }
 }
 
 /// Whether the role may SELECT this column, by itself or as part of the relation. The column exists.
@@ -48,7 +46,7 @@ pub fn may_select_column(role: Oid, relation: Oid, column: i16) -> bool {
     may_select(role, relation)
         // SAFETY: plain values.
         || unsafe {
-            pg_sys::pg_attribute_aclcheck(relation, column, role, pg_sys::ACL_SELECT.into())
+            pg_sys::pg_attribute_aclcheck(relation, column, role, ACL_SELECT)
                 == AclResult::ACLCHECK_OK
         }
 }

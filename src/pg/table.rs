@@ -32,17 +32,17 @@ pub struct Table {
 
 impl Table {
     pub fn open_to_read(table: Oid) -> Self {
-        // SAFETY: the server raises if the oid names no table.
-        Self {
-            relation: unsafe { pg_sys::table_open(table, pg_sys::AccessShareLock as i32) },
-        }
+        Self::open(table, pg_sys::AccessShareLock)
     }
 
     pub fn open_to_write(table: Oid) -> Self {
+        Self::open(table, pg_sys::RowExclusiveLock)
+    }
+
+    fn open(table: Oid, lock: u32) -> Self {
         // SAFETY: the server raises if the oid names no table.
-        Self {
-            relation: unsafe { pg_sys::table_open(table, pg_sys::RowExclusiveLock as i32) },
-        }
+        let relation = unsafe { pg_sys::table_open(table, lock as i32) };
+        Self { relation }
     }
 
     /// Begins a scan of an index of the table, in index order, forward or backward.
@@ -266,7 +266,7 @@ impl Key {
                 &mut scan_key,
                 self.column,
                 self.strategy as u16,
-                Oid::from_u32(self.procedure).into(),
+                Oid::from_u32(self.procedure),
                 self.value,
             );
         }
