@@ -1,5 +1,5 @@
--- The worked example of the README. psql prints a notification after the command that follows its arrival:
--- here each change notifies the connection that made it, so the lines stand right below the change.
+-- The example of the README. psql prints the notifications that have arrived after each command: those of a
+-- change of its own come with the change.
 
 create extension pg_reldiff;
 set search_path = public, event;
@@ -20,5 +20,7 @@ delete from person where id = 4;
 -- The inbox keeps them until they are acknowledged.
 select type, relation, key, column_name, value, old_value from events();
 
--- The same as a diff, in colours.
+-- The same as a diff, in colours; psql would show their codes in a table with borders.
+\pset format unaligned
+\pset tuples_only on
 select * from diff(color => true);

@@ -14,6 +14,8 @@ class Client:
         self.cursor = None
         self.connection = None
         self.connections = self.reads = 0
+        # How often in a row nothing came for a while.
+        self.idle = 0
 
     def connect(self) -> None:
         """LISTEN first, then read: what commits in between is heard twice, and the cursor tells."""
@@ -43,6 +45,7 @@ class Client:
                 for notification in arrived:
                     self._notified(parse(notification.payload))
                 if not arrived:
+                    self.idle += 1
                     self.read()
             except psycopg.OperationalError:
                 self.connection.close()
@@ -57,4 +60,5 @@ class Client:
 
     def _take(self, event: dict) -> None:
         self.cursor = event["cursor"]
+        self.idle = 0
         self.handle(event)

@@ -164,6 +164,38 @@ def test_p19_unmatched_writer_takes_no_commit_lock(connect, item):
     assert len(inbox(item, session)) == 1
 
 
+def test_p17_writer_commits_while_the_extension_is_dropped(connect, item):
+    """DROP EXTENSION waits for the writer, which needs what it drops: a deadlock, of which the drop can be the victim."""
+    new_session(item, "item")
+    writer, dropper = connect(), connect()
+    writer.execute("begin")
+    writer.execute("insert into item values (1, 'a')")
+    # The one that looks for it is the one that fails.
+    writer.execute("set local deadlock_timeout = '1h'")
+    failed = []
+
+    def drop():
+        try:
+            dropper.execute("drop extension pg_reldiff")
+        except psycopg.Error as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=drop)
+    thread.start()
+    while item.execute(WAITING, (dropper.info.backend_pid,)).fetchone() == (0,):
+        assert thread.is_alive(), "the drop did not wait for the writer: this test proves nothing"
+    try:
+        writer.execute("commit")
+    finally:
+        writer.close()
+        thread.join()
+    assert item.execute("select count(*) from item").fetchone() == (1,)
+    if failed:
+        assert isinstance(failed[0], errors.DeadlockDetected)
+        dropper.execute("drop extension pg_reldiff")
+    item.execute("insert into item values (2, 'b')")
+
+
 def test_p20_own_tables_cannot_be_tracked(connect, item):
     session = new_session(item)
     tables = [name for name, in item.execute(
@@ -197,6 +229,54 @@ def test_p21_a_session_is_its_owners(connect, item):
     stranger.close()
     item.execute("revoke all on item from reldiff_stranger")
     item.execute("drop role reldiff_stranger")
+
+
+@pytest.fixture
+def reader(item):
+    """A role of its own, gone with the test."""
+    name = f"reader_{item.info.dbname}"
+    item.execute(f"drop role if exists {name}")
+    item.execute(f"create role {name}")
+    yield name
+    item.execute(f"drop owned by {name} cascade")
+    item.execute(f"drop role {name}")
+
+
+def test_p22_subscribing_needs_select(connect, item, reader):
+    """On the table, or on the columns that are asked for."""
+    connection = connect()
+    connection.execute(f"set role {reader}")
+    session = new_session(connection)
+    for call in ("subscribe_table('item', session_id => %s)", "subscribe_column('item', 'v', session_id => %s)",
+                 "subscribe_row('item', 1, session_id => %s)", "subscribe_field('item', 1, 'v', session_id => %s)"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute(f"select event.{call}", (session,))
+    item.execute(f"grant select (id, v) on item to {reader}")
+    connection.execute("select event.subscribe_column('item', 'v', session_id => %s)", (session,))
+    item.execute("insert into item values (1, 'a')")
+    assert [event["payload"] for event in events(connection, session)] == [{"id": 1, "v": "a"}]
+
+
+def test_p24_columns_without_select_appear_nowhere(connect, item, reader):
+    """Neither in a notification nor in the inbox, whoever wrote and whatever was granted when."""
+    item.execute("alter table item add secret text")
+    item.execute(f"grant select on item to {reader}")
+    connection = connect()
+    connection.execute(f"set role {reader}")
+    session = new_session(connection, "item")
+    listener = Listener(connect()).listen(session)
+    item.execute("insert into item values (1, 'a', 'before')")
+    item.execute(f"revoke select on item from {reader}")
+    item.execute(f"grant select (id, v) on item to {reader}")
+    heard = listener.payloads()
+    item.execute("insert into item values (2, 'b', 'after')")
+    item.execute("update item set v = 'c', secret = 'changed'")
+    heard = listener.payloads() + [(session, text) for text in inbox(connection, session)]
+    assert len(heard) > 5
+    for _, text in heard:
+        assert not any(word in text for word in ("secret", "before", "after", "changed")), text
+    rows = connection.execute("select value::text, old_value::text from event.events(%s)", (session,)).fetchall()
+    assert not any("before" in str(row) or "secret" in str(row) for row in rows)
 
 
 def test_p14_wrong_cursors_are_errors(connect, item):

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from wire import Listener, events, inbox, new_session, parse, row_id, without_stamps
@@ -119,6 +120,16 @@ def test_p07_subscribing_twice(connect, person):
     assert len(ids) == 1
     connect().execute("delete from person where id = 1")
     assert len(events(person, session)) == 1
+
+
+def test_p05_table_without_a_key(connect, person):
+    """It is refused when subscribing, with the command that helps."""
+    session = new_session(person)
+    person.execute("create table keyless (n integer)")
+    with pytest.raises(errors.ObjectNotInPrerequisiteState) as refused:
+        person.execute("select event.subscribe_table('keyless', session_id => %s)", (session,))
+    person.execute(refused.value.diag.message_hint)
+    person.execute("select event.subscribe_table('keyless', session_id => %s)", (session,))
 
 
 def test_p05_row_subscription_outlives_the_row(connect, person):

@@ -47,7 +47,6 @@ class Listener:
         self._arrived = []
         self._sentinels = 0
         connection.add_notify_handler(self._arrived.append)
-        connection.execute(f"listen {self.SENTINEL}")
 
     def listen(self, channel) -> "Listener":
         """The driver's own LISTEN."""
@@ -59,6 +58,8 @@ class Listener:
 
         The server delivers in the order of commits, so whatever comes before our own notification is all there is.
         """
+        if self._sentinels == 0:
+            self.connection.execute(f"listen {self.SENTINEL}")
         self._sentinels += 1
         expected = str(self._sentinels)
         self.connection.execute("select pg_notify(%s, %s)", (self.SENTINEL, expected))
