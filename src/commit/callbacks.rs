@@ -17,7 +17,9 @@ use crate::change::outbox::{self, Outbox};
 use crate::change::replay::{self, Replay};
 use crate::error::{Error, raise};
 use crate::pg::lock;
-use crate::pg::transaction::{ActiveSnapshot, nest_level, top_xid, wal_position};
+use crate::pg::transaction::{
+    ActiveSnapshot, accept_invalidations, nest_level, top_xid, wal_position,
+};
 use crate::tables::registry;
 use crate::tables::transaction::{self, Feed};
 
@@ -109,6 +111,8 @@ fn pre_commit() {
     if (outbox.is_empty() && replays.is_empty()) || !registry::exists() {
         return;
     }
+    // What the owners may read now decides what they are told.
+    accept_invalidations();
     let flushed = (!outbox.is_empty()).then(|| flush(outbox));
     // The last lock but NOTIFY's own, and held until the commit is visible to all.
     lock::wait_without_timeout();

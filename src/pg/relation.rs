@@ -278,7 +278,7 @@ unsafe fn primary_key(relation: pg_sys::Relation) -> Vec<i16> {
 pub fn is_system(description: &Description) -> bool {
     // SAFETY: plain values.
     unsafe {
-        pg_sys::IsCatalogRelationOid(description.oid)
+        description.oid.to_u32() < pg_sys::FirstNormalObjectId
             || extension().is_some_and(|ours| {
                 pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, description.oid) == ours
             })

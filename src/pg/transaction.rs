@@ -119,3 +119,9 @@ pub fn nonce() -> u32 {
     // SAFETY: the generator's state is the backend's own, seeded when it started.
     unsafe { pg_sys::pg_prng_uint32(&raw mut pg_sys::pg_global_prng_state) }
 }
+
+/// Hears of what other transactions have changed in the catalog and committed, as taking a lock does.
+pub fn accept_invalidations() {
+    // SAFETY: a transaction is open.
+    unsafe { pg_sys::AcceptInvalidationMessages() }
+}

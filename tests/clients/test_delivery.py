@@ -263,19 +263,6 @@ def test_p17_notify_queue_limit(connect, item, busy_queue):
     assert item.execute("select count(*) from item").fetchone() == (3,)
 
 
-def test_p12_after_the_queue_limit_a_nudge(connect, item, busy_queue):
-    """After notifications were skipped, the session's next one is a nudge: else a client would never learn of them."""
-    session, listener = followed(connect, item)
-    writer = connect()
-    writer.execute("load 'pg_reldiff'")
-    writer.execute("set reldiff.notify_queue_limit = 0")
-    writer.execute("insert into item values ('skipped', '')")
-    assert listener.payloads() == []
-    writer.execute("reset reldiff.notify_queue_limit")
-    writer.execute("insert into item values ('heard', '')")
-    assert [event["type"] for event in listener.events()] == ["nudge"]
-
-
 def test_p17_writer_is_the_same_with_and_without(connect, item):
     """The command tag, lastval() and what RETURNING gives are those of an untracked table."""
     item.execute("create table serial_item (id serial primary key, v text)")

@@ -140,24 +140,28 @@ WAITING = "select count(*) from pg_locks where not granted and pid = %s"
 
 
 def test_p19_unmatched_writer_takes_no_commit_lock(connect, item):
-    """COMMENT ON EXTENSION holds the lock on the extension that the commit lock waits for."""
+    """A matched writer holds the commit lock, since it waits under it for a table of ours that another one has locked."""
     session = new_session(item)
     item.execute("select event.subscribe_row('item', 1, session_id => %s)", (session,))
     item.execute("insert into item values (1, 'matched'), (2, 'not')")
     holder, unmatched, matched = connect(), connect(), connect()
     holder.execute("begin")
-    holder.execute("comment on extension pg_reldiff is 'held'")
-
-    # It would wait for ever, and this with it.
-    unmatched.execute("set lock_timeout = '60s'")
-    unmatched.execute("set statement_timeout = '60s'")
-    unmatched.execute("update item set v = 'x' where id = 2")
+    holder.execute("lock table event.transaction in share mode")
 
     pid = matched.info.backend_pid
     writer = threading.Thread(target=lambda: matched.execute("update item set v = 'x' where id = 1"))
     writer.start()
     while item.execute(WAITING, (pid,)).fetchone() == (0,):
-        assert writer.is_alive(), "the lock that is held is not the commit lock: this test proves nothing"
+        assert writer.is_alive(), "nobody waits: this test proves nothing"
+    held, = item.execute("""
+        select count(*) from pg_locks
+        where pid = %s and granted and locktype = 'object' and classid = 'pg_extension'::regclass""", (pid,)).fetchone()
+    assert held == 1, "the lock that is held is not the commit lock: this test proves nothing"
+
+    # With the commit lock it would wait for ever, and this with it.
+    unmatched.execute("set lock_timeout = '60s'")
+    unmatched.execute("set statement_timeout = '60s'")
+    unmatched.execute("update item set v = 'x' where id = 2")
     assert inbox(item, session) == []
     holder.execute("rollback")
     writer.join()
