@@ -24,6 +24,8 @@ end
 $$;
 select dblink_connect(name, format('host=%s port=%s dbname=%s application_name=%s', current_setting('unix_socket_directories'), current_setting('port'), current_database(), name)) from unnest(array['first', 'second']) name;
 select dblink_exec('second', 'set synchronous_commit = local');
+-- Nor does a writer's own lock_timeout make its commit fail in that lock.
+select dblink_exec('second', 'set lock_timeout = ''20ms''');
 alter system set synchronous_standby_names = 'nobody';
 select pg_reload_conf();
 -- The setting is read between two commands, and by the checkpointer, without which nobody waits.
@@ -33,6 +35,7 @@ select dblink_send_query('first', 'insert into t values (1)');
 select wait_for($$ exists (select from pg_stat_activity where application_name = 'first' and wait_event = 'SyncRep') $$);
 select dblink_send_query('second', 'insert into t values (2)');
 select wait_for($$ exists (select from pg_locks l join pg_stat_activity a using (pid) where a.application_name = 'second' and not l.granted and l.locktype = 'object') $$);
+select pg_sleep(0.2);
 -- Neither is there for a reader, who has nothing to skip.
 select count(*) from events();
 select cursor() as before \gset
