@@ -1,8 +1,9 @@
 """Breaks that the tests must notice.
 
 Each tests/mutants/NAME.patch is a unified diff; a line `Test: SUITE NAME` before it names the test that must turn red.
-A patched copy of the tree is built and installed into a copy of the server of its own; the copy of the tree
-stays, and the build folder is the usual one, so each build is an incremental one.
+A patched copy of the tree is built and installed into a copy of the server of its own. The copy of the tree and a
+target folder of its own stay, so each build is an incremental one. In the usual target folder cargo would take what
+a mutant left there for a build of the real tree.
 """
 
 import os
@@ -98,6 +99,7 @@ class Bench:
 def run(only=None) -> int:
     mutants = all_mutants(only)
     toolchain.cargo_pgrx()
+    toolchain.TARGET = TREE.parent / "target"
     bench = Bench(toolchain.chosen_server())
     broken = _unpatched_failures(bench, mutants)
     killed = survived = 0
