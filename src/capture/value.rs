@@ -8,6 +8,7 @@ use std::ffi::c_char;
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use crate::change::json::{Object, array, string};
+use crate::pg::bytes::Array;
 use crate::pg::output::{Trust, canonical, trust};
 use crate::pg::{argument, bytes, compat, subtransaction};
 
@@ -149,40 +150,15 @@ const MOST_ELEMENTS: usize = 10_000_000;
 
 /// Nested JSON arrays, a level for each dimension; lower bounds are not shown, as in `to_json`.
 unsafe fn render_array(value: Datum, out: &mut Vec<u8>, most: usize) -> bool {
-    let (mut length, mut by_value, mut align) = (0, false, 0);
-    let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
-    // SAFETY: the caller's promise; the element type's storage is the catalog's, and the array carries its
-    // element type and its dimensions, which follow its header.
-    let (kind, dimensions, values) = unsafe {
-        let array = pg_sys::pg_detoast_datum(value.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
-        let kind = (*array).elemtype;
-        let dimensions =
-            std::slice::from_raw_parts(array.add(1).cast::<i32>(), (*array).ndim as usize).to_vec();
-        // Nulls take a bit each, so that a short array can have more than the server takes apart.
-        if dimensions
-            .iter()
-            .map(|&length| length as usize)
-            .product::<usize>()
-            > MOST_ELEMENTS
-        {
-            return false;
-        }
-        pg_sys::get_typlenbyvalalign(kind, &mut length, &mut by_value, &mut align);
-        pg_sys::deconstruct_array(
-            array,
-            kind,
-            length.into(),
-            by_value,
-            align,
-            &mut elements,
-            &mut nulls,
-            &mut count,
-        );
-        let values: Vec<Option<Datum>> = (0..count as usize)
-            .map(|at| (!*nulls.add(at)).then(|| *elements.add(at)))
-            .collect();
-        (kind, dimensions, values)
+    // SAFETY: the caller's promise.
+    let Some(array) = (unsafe { Array::of(value, MOST_ELEMENTS) }) else {
+        return false;
     };
+    let Array {
+        kind,
+        dimensions,
+        values,
+    } = array;
     let element = Renderer::of(kind);
     let mut rendered = true;
     if values.is_empty() {

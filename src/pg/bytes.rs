@@ -81,30 +81,16 @@ pub unsafe fn varlena(datum: Datum) -> Vec<u8> {
     }
 }
 
-/// The elements of an array of a varlena type with int alignment.
+/// The elements of a `text[]`.
 ///
 /// # Safety
 /// The datum is a non-null `text[]` without null elements.
 pub unsafe fn text_array(datum: Datum) -> Vec<Vec<u8>> {
-    let mut elements = std::ptr::null_mut();
-    let mut count = 0;
-    // SAFETY: the caller's promise; without null elements the server needs no null flags.
-    unsafe {
-        let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast();
-        pg_sys::deconstruct_array(
-            array,
-            pg_sys::TEXTOID,
-            -1,
-            false,
-            b'i' as std::ffi::c_char,
-            &mut elements,
-            std::ptr::null_mut(),
-            &mut count,
-        );
-        (0..count as usize)
-            .map(|at| varlena(*elements.add(at)))
-            .collect()
-    }
+    // SAFETY: the caller's promise.
+    let array = unsafe { Array::of(datum, usize::MAX) };
+    let values = array.into_iter().flat_map(|array| array.values).flatten();
+    // SAFETY: the elements are texts.
+    values.map(|value| unsafe { varlena(value) }).collect()
 }
 
 /// A NUL-terminated string of the server, copied.
@@ -118,34 +104,59 @@ pub unsafe fn c_string(string: *const std::ffi::c_char) -> Vec<u8> {
         .to_vec()
 }
 
-/// An array argument that may have null elements.
-///
-/// # Safety
-/// The datum is a non-null array of a type with this oid.
-pub unsafe fn array_elements(datum: Datum, array: Oid) -> Option<(Oid, Vec<Option<Datum>>)> {
-    let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
-    let (mut length, mut by_value, mut align) = (0, false, 0);
-    // SAFETY: the caller's promise; the element type's storage is the catalog's.
-    unsafe {
-        let element = pg_sys::get_element_type(array);
-        if element == Oid::INVALID {
-            return None;
+/// An array taken apart.
+pub struct Array {
+    /// The type of the elements.
+    pub kind: Oid,
+    /// The length of each dimension, the outermost first.
+    pub dimensions: Vec<i32>,
+    /// The elements, in storage order; `None` for a null.
+    pub values: Vec<Option<Datum>>,
+}
+
+impl Array {
+    /// `None` for one of more than `most` elements: nulls take a bit each, so that a short array can have more
+    /// than the server takes apart.
+    ///
+    /// # Safety
+    /// The datum is a non-null value of an array type.
+    pub unsafe fn of(datum: Datum, most: usize) -> Option<Self> {
+        let (mut length, mut by_value, mut align) = (0, false, 0);
+        let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+        // SAFETY: the caller's promise; an array carries its element type and its dimensions, which follow its
+        // header, and the element type's storage is the catalog's.
+        unsafe {
+            let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+            let kind = (*array).elemtype;
+            let dimensions =
+                std::slice::from_raw_parts(array.add(1).cast::<i32>(), (*array).ndim as usize)
+                    .to_vec();
+            if dimensions
+                .iter()
+                .map(|&length| length as usize)
+                .product::<usize>()
+                > most
+            {
+                return None;
+            }
+            pg_sys::get_typlenbyvalalign(kind, &mut length, &mut by_value, &mut align);
+            pg_sys::deconstruct_array(
+                array,
+                kind,
+                length.into(),
+                by_value,
+                align,
+                &mut elements,
+                &mut nulls,
+                &mut count,
+            );
+            let values = (0..count as usize).map(|at| (!*nulls.add(at)).then(|| *elements.add(at)));
+            Some(Self {
+                kind,
+                dimensions,
+                values: values.collect(),
+            })
         }
-        pg_sys::get_typlenbyvalalign(element, &mut length, &mut by_value, &mut align);
-        pg_sys::deconstruct_array(
-            pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast(),
-            element,
-            length.into(),
-            by_value,
-            align,
-            &mut elements,
-            &mut nulls,
-            &mut count,
-        );
-        let values = (0..count as usize)
-            .map(|at| (!*nulls.add(at)).then(|| *elements.add(at)))
-            .collect();
-        Some((element, values))
     }
 }
 

@@ -6,6 +6,7 @@ pub mod bytes;
 pub mod command;
 pub mod compat;
 pub mod ffi;
+pub mod invalidation;
 pub mod lock;
 pub mod notify;
 pub mod output;

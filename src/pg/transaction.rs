@@ -125,3 +125,9 @@ pub fn accept_invalidations() {
     // SAFETY: a transaction is open.
     unsafe { pg_sys::AcceptInvalidationMessages() }
 }
+
+/// The system identifier of the server, and the oid of the database.
+pub fn database() -> (u64, pg_sys::Oid) {
+    // SAFETY: reads the control file's copy, and a variable of the backend.
+    unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId) }
+}

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::error::{Error, raise};
 use crate::pg::pinned::PinnedSettings;
 use crate::pg::relation::{Column, Description};
-use crate::pg::{argument, bytes, output, subtransaction};
+use crate::pg::{argument, output, subtransaction};
 use crate::tables::subscription::KeyValues;
 
 /// A key argument: a plain value, an array in key order, or jsonb `{"a":1,"b":"x"}`. Raises 22023 for one
@@ -27,11 +27,11 @@ pub fn of_argument(key: Option<AnyElement>, relation: &Description) -> KeyValues
             of_names(&object(&json, relation), relation)
         }
         kind => {
-            // SAFETY: the argument's own type.
-            let values = match unsafe { bytes::array_elements(key.datum(), kind) } {
-                Some((element, values)) => values
+            let values = match argument::array(&key) {
+                Some(array) => array
+                    .values
                     .into_iter()
-                    .map(|value| value.map(|value| argument::output(value, element)))
+                    .map(|value| value.map(|value| argument::output(value, array.kind)))
                     .collect(),
                 None => vec![Some(argument::output(key.datum(), kind))],
             };

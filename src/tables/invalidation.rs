@@ -4,10 +4,10 @@
 
 use std::cell::{Cell, RefCell};
 
-use pgrx::pg_guard;
-use pgrx::pg_sys::{self, Datum, Oid};
+use pgrx::pg_sys::Oid;
 
 use super::registry;
+use crate::pg::invalidation;
 
 /// So many relations are noted one by one; after more everything is dropped.
 const MOST: usize = 64;
@@ -30,23 +30,9 @@ thread_local! {
     static RELATIONS: RefCell<Vec<Oid>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Registers the callbacks; the server has no way to unregister them.
+/// Begins to note; called once per backend.
 pub fn init() {
-    // SAFETY: called once per backend; the functions live as long as the library, which is never unloaded.
-    unsafe {
-        pg_sys::CacheRegisterRelcacheCallback(Some(relation_invalidated), Datum::null());
-        for cache in [
-            pg_sys::SysCacheIdentifier::AUTHOID,
-            pg_sys::SysCacheIdentifier::AUTHMEMROLEMEM,
-            pg_sys::SysCacheIdentifier::NAMESPACEOID,
-        ] {
-            pg_sys::CacheRegisterSyscacheCallback(
-                cache as i32,
-                Some(object_invalidated),
-                Datum::null(),
-            );
-        }
-    }
+    invalidation::register(relation_invalidated, object_invalidated);
 }
 
 /// Everything has to be read anew, as after a rollback of the own subscriptions.
@@ -74,12 +60,12 @@ pub fn take() -> Option<Pending> {
     })
 }
 
-#[pg_guard]
-unsafe extern "C-unwind" fn relation_invalidated(_arg: Datum, relation: Oid) {
-    if relation == Oid::INVALID {
+fn relation_invalidated(relation: Option<Oid>) {
+    let Some(relation) = relation else {
         registry::at_invalidation();
-        note_everything();
-    } else if Some(relation) == registry::subscription_change() {
+        return note_everything();
+    };
+    if Some(relation) == registry::subscription_change() {
         SUBSCRIPTIONS.set(true);
         NOTED.set(true);
     } else if registry::is_known(relation) {
@@ -98,8 +84,7 @@ unsafe extern "C-unwind" fn relation_invalidated(_arg: Datum, relation: Oid) {
 
 /// Role memberships and schemas decide who may read what, and a schema's name is in every event. Ours may be
 /// the one that has been renamed.
-#[pg_guard]
-unsafe extern "C-unwind" fn object_invalidated(_arg: Datum, _cache: i32, _hash: u32) {
+fn object_invalidated() {
     registry::at_invalidation();
     note_everything();
 }

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use pgrx::pg_sys::{self, Datum, Oid};
+use pgrx::pg_sys::{Datum, Oid};
 
 use super::registry::{generation, registry};
 use crate::change::cursor::{Cursor, Position};
@@ -73,8 +73,7 @@ pub fn epoch(begin: bool) -> u16 {
         return epoch;
     }
     let registry = registry();
-    // SAFETY: reads the control file's copy, and a variable of the backend.
-    let (system, database) = unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId) };
+    let (system, database) = transaction::database();
     let table = Table::open_to_read(registry.epoch);
     let mut scan = table.scan(registry.epoch_number, &[], Read::Latest);
     let newest = scan.next_back().map(|row| {
