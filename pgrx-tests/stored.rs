@@ -8,7 +8,8 @@ mod tests {
     use super::super::common::{run, text};
     use crate::change::operation::{SessionId, SubscriptionType};
     use crate::change::recipients::Recipients;
-    use crate::pg::table::{Key, Read, Table, unsigned};
+    use crate::pg::scan_key::{Key, unsigned};
+    use crate::pg::table::{Read, Table};
     use crate::tables::{recipient_set, registry};
 
     fn sets_of_two() -> Recipients {

@@ -5,7 +5,9 @@ use pgrx::pg_sys::Oid;
 use super::registry::registry;
 use crate::change::cursor::ChangeOrder;
 use crate::pg::bytes::Bytea;
-use crate::pg::table::{Insert, Key, Read, Row, Table, unsigned};
+use crate::pg::insert::Insert;
+use crate::pg::scan_key::{Key, unsigned};
+use crate::pg::table::{Read, Row, Table};
 
 const XID: i16 = 1;
 const SET: i16 = 2;

@@ -3,7 +3,8 @@
 use super::registry::registry;
 use crate::change::operation::SessionId;
 use crate::change::recipients::Recipients;
-use crate::pg::table::{Key, Read, Table, uuid};
+use crate::pg::scan_key::{Key, uuid};
+use crate::pg::table::{Read, Table};
 use crate::pg::{bytes, ffi, transaction};
 
 const ID: i16 = 1;

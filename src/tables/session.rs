@@ -7,7 +7,8 @@ use crate::change::cursor::Cursor;
 use crate::change::operation::SessionId;
 use crate::change::payload::Format;
 use crate::pg::bytes::text;
-use crate::pg::table::{Key, Read, Row, Table, uuid};
+use crate::pg::scan_key::{Key, uuid};
+use crate::pg::table::{Read, Row, Table};
 
 const ID: i16 = 1;
 const NOTIFY: i16 = 3;

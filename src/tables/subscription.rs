@@ -7,7 +7,8 @@ use crate::change::matching::KeyedSubscription;
 use crate::change::operation::{ColumnNumber, SessionId, SubscriptionType};
 use crate::change::recipients::Recipients;
 use crate::pg::bytes::texts;
-use crate::pg::table::{Key, Read, Row, Scan, Table, uuid};
+use crate::pg::scan_key::{Key, uuid};
+use crate::pg::table::{Read, Row, Scan, Table};
 
 const ID: i16 = 1;
 const SESSION: i16 = 2;

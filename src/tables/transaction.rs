@@ -8,7 +8,8 @@ use pgrx::pg_sys::{Datum, Oid};
 use super::registry::{generation, registry};
 use crate::change::cursor::{Cursor, Position};
 use crate::change::event::Stamp;
-use crate::pg::table::{Key, Read, Row, Table, unsigned};
+use crate::pg::scan_key::{Key, unsigned};
+use crate::pg::table::{Read, Row, Table};
 use crate::pg::{bytes, transaction};
 
 const EPOCH_NUMBER: i16 = 1;

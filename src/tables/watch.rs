@@ -3,7 +3,8 @@
 use pgrx::pg_sys::Oid;
 
 use super::registry::registry;
-use crate::pg::table::{Key, Read, Table, unsigned};
+use crate::pg::scan_key::{Key, unsigned};
+use crate::pg::table::{Read, Table};
 use crate::pg::{relation, transaction};
 
 const XID: i16 = 1;
