@@ -1,4 +1,4 @@
--- What is tracked, and the trigger function.
+-- What is tracked, and the trigger functions.
 
 CREATE FUNCTION event.capture_row() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'capture_row';
@@ -6,6 +6,38 @@ COMMENT ON FUNCTION event.capture_row() IS
 'The row trigger of every tracked table
 
 Created by the first subscription or by event.track(); not to be used otherwise.';
+
+CREATE FUNCTION event.capture_truncate() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'capture_truncate';
+COMMENT ON FUNCTION event.capture_truncate() IS
+'The TRUNCATE trigger of every tracked table
+
+Created by the first subscription or by event.track(); not to be used otherwise.';
+
+CREATE FUNCTION event.follow_ddl() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'follow_ddl';
+COMMENT ON FUNCTION event.follow_ddl() IS
+'Follows what commands do to tracked tables
+
+Partitions and children that come or go, primary keys that are lost. Never raises: what it cannot do is a
+warning.';
+
+CREATE FUNCTION event.follow_drop() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'follow_drop';
+COMMENT ON FUNCTION event.follow_drop() IS
+'Follows what is dropped of tracked tables
+
+Tables, partitions and columns. Never raises: what it cannot do is a warning.';
+
+CREATE EVENT TRIGGER reldiff_ddl ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA')
+    EXECUTE FUNCTION event.follow_ddl();
+ALTER EVENT TRIGGER reldiff_ddl ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER reldiff_ddl IS 'Follows what commands do to tracked tables';
+
+CREATE EVENT TRIGGER reldiff_drop ON sql_drop EXECUTE FUNCTION event.follow_drop();
+ALTER EVENT TRIGGER reldiff_drop ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER reldiff_drop IS 'Follows what is dropped of tracked tables';
 
 CREATE FUNCTION event.track(relation text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'track_wrapper';
@@ -30,7 +62,7 @@ CREATE VIEW event.tracked WITH (security_barrier) AS
            pg_catalog.bool_and(t.tgenabled = 'A') AS enabled,
            (SELECT pg_catalog.count(*) FROM event.subscription s WHERE s.relation = t.tgrelid) AS subscriptions
     FROM pg_catalog.pg_trigger t
-    WHERE t.tgfoid = 'event.capture_row()'::pg_catalog.regprocedure
+    WHERE t.tgfoid IN ('event.capture_row()'::pg_catalog.regprocedure, 'event.capture_truncate()'::pg_catalog.regprocedure)
     GROUP BY t.tgrelid;
 COMMENT ON VIEW event.tracked IS 'Tracked tables and your subscriptions to them';
 GRANT SELECT ON event.tracked TO PUBLIC;

@@ -92,6 +92,16 @@ CREATE TABLE event.keyed_relation (
 CREATE INDEX keyed_relation_relation ON event.keyed_relation (relation);
 COMMENT ON TABLE event.keyed_relation IS 'Relations with row or field subscriptions';
 
+-- What the tracked relations contain, on every level: partitions and inheritance children. The catalog knows it
+-- too; what it does not say is where a relation was that has been detached or dropped.
+CREATE TABLE event.descendant (
+    relation regclass NOT NULL,
+    descendant regclass NOT NULL
+);
+CREATE INDEX descendant_relation ON event.descendant (relation, descendant);
+CREATE INDEX descendant_descendant ON event.descendant (descendant);
+COMMENT ON TABLE event.descendant IS 'What the tracked relations contain';
+
 -- Which relation's table or column subscriptions changed, by which transaction: a writer's backend rereads
 -- only those of transactions that it may not have seen. Its invalidation stands for all of them, so that no
 -- plan over a watched table is ever thrown away.

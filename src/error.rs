@@ -46,8 +46,12 @@ errors! {
     TemporaryTable { relation: String },
     /// An unlogged table: a crash empties it without an event.
     UnloggedTable { relation: String },
-    /// A partitioned table or one with inheritance children.
-    Hierarchy { relation: String },
+    /// A virtual generated column.
+    VirtualColumn { relation: String, column: String },
+    /// A partitioned table or inheritance parent that contains a table whose changes cannot be told.
+    Member { relation: String, member: String, kind: &'static str },
+    /// An inheritance parent with a child that lacks its primary key.
+    MemberKey { relation: String, member: String, key: String },
     /// A table of the server or of this extension.
     SystemTable { relation: String },
     /// A table with row-level security.
@@ -188,17 +192,44 @@ impl Error {
                     format!("ALTER TABLE {relation} SET LOGGED"),
                 )
             }
-            Hierarchy { relation } => {
+            VirtualColumn { relation, column } => {
                 object = named(&relation);
+                let hint = format!("SELECT event.subscribe_table({})", literal(&relation));
+                detail = Some("It has no stored value that could change.".into());
+                let message = format!("column \"{column}\" of relation \"{relation}\" is virtual");
+                object.column = Some(column);
+                (Code::ERRCODE_FEATURE_NOT_SUPPORTED, message, hint)
+            }
+            Member {
+                relation,
+                member,
+                kind,
+            } => {
+                object = named(&member);
                 (
                     Code::ERRCODE_FEATURE_NOT_SUPPORTED,
+                    format!("table \"{relation}\" contains \"{member}\", which is {kind}"),
+                    match kind {
+                        "unlogged" => format!("ALTER TABLE {member} SET LOGGED"),
+                        _ => format!(
+                            "SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = {}::regclass",
+                            literal(&relation)
+                        ),
+                    },
+                )
+            }
+            MemberKey {
+                relation,
+                member,
+                key,
+            } => {
+                object = named(&member);
+                (
+                    Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                     format!(
-                        "table \"{relation}\" is partitioned or has inheritance children, which is not supported yet"
+                        "table \"{member}\" lacks the primary key of its parent \"{relation}\""
                     ),
-                    format!(
-                        "SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = {}::regclass",
-                        literal(&relation)
-                    ),
+                    format!("ALTER TABLE {member} ADD PRIMARY KEY ({key})"),
                 )
             }
             SystemTable { relation } => {

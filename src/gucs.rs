@@ -21,6 +21,10 @@ pub static NOTIFY_QUEUE_LIMIT: GucSetting<f64> = GucSetting::<f64>::new(0.5);
 /// named as unrenderable. A row of the log is at most 1 GB, and a writer must never fail for it.
 pub static MAX_VALUE: GucSetting<i32> = GucSetting::<i32>::new(16 * 1024);
 
+/// So many kilobytes of changes a transaction keeps in memory, for each savepoint that is open; what is beyond is
+/// written to the log early.
+pub static OUTBOX_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(8 * 1024);
+
 /// How long a first subscription tries, in milliseconds, to get the lock that creating a trigger needs.
 pub static TRACK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 
@@ -71,6 +75,16 @@ pub fn init() {
         &MAX_VALUE,
         1,
         64 * 1024,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.outbox_memory",
+        c"How much of its changes a transaction keeps in memory.",
+        c"For each open savepoint. What is beyond is written to the log before the commit.",
+        &OUTBOX_MEMORY,
+        64,
+        1024 * 1024,
         GucContext::Suset,
         GucFlags::UNIT_KB,
     );

@@ -52,6 +52,7 @@ extension_sql_file!(
 pub extern "C-unwind" fn _PG_init() {
     gucs::init();
     tables::invalidation::init();
+    capture::init(session::cover);
     commit::init(inbox::replay, tables::invalidation::note_everything);
 }
 

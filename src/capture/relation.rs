@@ -4,13 +4,14 @@
 //! subscriptions are never loaded, only whether there may be any. An invalidation of the relation drops its
 //! entry. A change of subscriptions invalidates a small table of ours instead of the relation, so that
 //! its plans stay: then the entries of those relations are dropped that a transaction has changed which
-//! may have ended since we last looked.
+//! may have ended since we last looked. What stands above a relation is cached in [`super::levels`], and goes with
+//! any of its relations.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys::Oid;
 
 use super::value::Renderer;
 use crate::change::event::Readable;
@@ -19,7 +20,7 @@ use crate::change::operation::ColumnNumber;
 use crate::change::recipients::{Recipient, Recipients};
 use crate::pg::output::{Trust, trust};
 use crate::pg::relation::{Column, Description};
-use crate::pg::{relation, role, transaction};
+use crate::pg::{role, transaction};
 use crate::tables::{addressee, invalidation, registry, subscription, watch};
 
 /// A relation that somebody subscribed to.
@@ -34,6 +35,7 @@ pub struct WatchedRelation {
     pub columns: Vec<ColumnNumber>,
     /// By attribute number less one; `None` for a dropped column.
     storage: Vec<Option<Storage>>,
+    names: Vec<(ColumnNumber, Vec<u8>)>,
 }
 
 /// How a column's values are compared and rendered.
@@ -52,12 +54,44 @@ impl WatchedRelation {
             .expect("a live column")
     }
 
+    /// Whether it has this column.
+    pub fn has(&self, column: ColumnNumber) -> bool {
+        matches!(self.storage.get(column as usize - 1), Some(Some(_)))
+    }
+
     /// The columns that an insert tells: those that are watched, and the key.
     pub fn told_by_insert(&self, watched: &WatchedColumns) -> impl Iterator<Item = ColumnNumber> {
         self.columns
             .iter()
             .copied()
             .filter(move |column| watched.contains(*column) || self.key.contains(column))
+    }
+
+    /// The numbers that the columns have in a table that belongs to the relation, by attribute number less one; 0
+    /// for a column that is not there. `None` if they are the same.
+    pub fn numbers_in(&self, table: &Description) -> Option<Vec<ColumnNumber>> {
+        let mut numbers = vec![0; self.storage.len()];
+        for (number, name) in &self.names {
+            let column = table.columns.iter().find(|column| column.name == *name);
+            numbers[*number as usize - 1] = column.map_or(0, |column| column.number);
+        }
+        let is_same = self
+            .names
+            .iter()
+            .all(|(number, _)| numbers[*number as usize - 1] == *number);
+        (!is_same).then_some(numbers)
+    }
+
+    /// The numbers that the columns have in a table that belongs to the relation.
+    pub fn columns_in<'a>(
+        &'a self,
+        table: &'a Description,
+    ) -> impl Iterator<Item = ColumnNumber> + 'a {
+        table
+            .columns
+            .iter()
+            .filter(|column| self.names.iter().any(|(_, name)| *name == column.name))
+            .map(|column| column.number)
     }
 }
 
@@ -76,31 +110,28 @@ thread_local! {
     static HORIZON: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What is watched of the relation, `None` if nothing is.
-///
-/// # Safety
-/// The relation is open.
-pub unsafe fn watched(open: pg_sys::Relation) -> Option<Rc<WatchedRelation>> {
-    if !registry::exists() {
-        return None;
-    }
-    apply_invalidations();
-    // SAFETY: the caller's promise.
-    let oid = unsafe { (*open).rd_id };
+/// What is watched of the relation, `None` if nothing is. `description` is asked for if that is not known.
+pub fn watched(
+    oid: Oid,
+    description: impl FnOnce() -> Option<Description>,
+) -> Option<Rc<WatchedRelation>> {
     if let Some(known) = CACHE.with_borrow(|cache| cache.relations.get(&oid).cloned()) {
         return known;
     }
-    // SAFETY: the caller's promise.
-    let description = unsafe { relation::of_open(open) };
-    let loaded = load(&description).map(Rc::new);
+    let loaded = description().and_then(|description| load(&description).map(Rc::new));
     CACHE.with_borrow_mut(|cache| cache.relations.insert(oid, loaded.clone()));
     loaded
 }
 
-fn apply_invalidations() {
-    let Some(pending) = invalidation::take() else {
-        return;
-    };
+/// What has become stale.
+pub enum Stale {
+    Everything,
+    Relations(HashSet<Oid>),
+}
+
+/// Drops the entries that are not true any more, and says which.
+pub fn apply_invalidations() -> Option<Stale> {
+    let pending = invalidation::take()?;
     let generation = registry::generation();
     let known_generation = CACHE.with_borrow(|cache| cache.generation);
     if pending.everything || generation != known_generation {
@@ -109,9 +140,9 @@ fn apply_invalidations() {
             generation,
             relations: HashMap::new(),
         });
-        return;
+        return Some(Stale::Everything);
     }
-    let mut stale = pending.relations;
+    let mut stale: HashSet<Oid> = pending.relations.into_iter().collect();
     if pending.subscriptions {
         // Read before the changes, so that whatever they miss has this id or a later one.
         let horizon = transaction::oldest_running_xid();
@@ -122,6 +153,7 @@ fn apply_invalidations() {
             .relations
             .retain(|relation, _| !stale.contains(relation))
     });
+    Some(Stale::Relations(stale))
 }
 
 fn load(description: &Description) -> Option<WatchedRelation> {
@@ -164,6 +196,7 @@ fn load(description: &Description) -> Option<WatchedRelation> {
             .map(|column| column.number)
             .collect(),
         storage,
+        names: description.names().columns,
     })
 }
 

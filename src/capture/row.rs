@@ -2,7 +2,8 @@
 
 use pgrx::pg_sys::{self, Datum};
 
-use super::relation::{Storage, WatchedRelation};
+use super::levels::Level;
+use super::relation::Storage;
 use crate::change::diff::{RowPair, Side};
 use crate::change::operation::ColumnNumber;
 use crate::gucs;
@@ -10,9 +11,14 @@ use crate::pg::{ffi, output};
 
 /// The images that the trigger manager hands to a row trigger, deformed once.
 pub struct Images<'a> {
-    relation: &'a WatchedRelation,
     old: Option<Image<'a>>,
     new: Option<Image<'a>>,
+}
+
+/// The images as a row of one of the relations that it belongs to.
+pub struct View<'a> {
+    images: &'a Images<'a>,
+    level: &'a Level,
 }
 
 /// The values of a slot, by attribute number less one.
@@ -44,38 +50,50 @@ impl Image<'_> {
 
 impl<'a> Images<'a> {
     /// # Safety
-    /// Each slot is null or holds a tuple of the relation, and stays untouched while the images live.
-    pub unsafe fn new(
-        relation: &'a WatchedRelation,
-        old: *mut pg_sys::TupleTableSlot,
-        new: *mut pg_sys::TupleTableSlot,
-    ) -> Self {
+    /// Each slot is null or holds a tuple of one relation, and stays untouched while the images live.
+    pub unsafe fn new(old: *mut pg_sys::TupleTableSlot, new: *mut pg_sys::TupleTableSlot) -> Self {
         let image = |slot: *mut pg_sys::TupleTableSlot| {
             // SAFETY: the caller's promise.
             (!slot.is_null()).then(|| unsafe { Image::of(slot) })
         };
         Self {
-            relation,
             old: image(old),
             new: image(new),
         }
     }
 
-    fn value(&self, side: Side, column: ColumnNumber) -> Option<Datum> {
-        let image = match side {
-            Side::Old => self.old.as_ref(),
-            Side::New => self.new.as_ref(),
-        };
-        image.expect("the operation has this image").value(column)
+    /// # Safety
+    /// The level is one of the images' relation.
+    pub unsafe fn view(&'a self, level: &'a Level) -> View<'a> {
+        View {
+            images: self,
+            level,
+        }
     }
 }
 
-impl RowPair for Images<'_> {
+impl View<'_> {
+    fn value(&self, side: Side, column: ColumnNumber) -> Option<Datum> {
+        let image = match side {
+            Side::Old => self.images.old.as_ref(),
+            Side::New => self.images.new.as_ref(),
+        };
+        image
+            .expect("the operation has this image")
+            .value(self.level.number(column))
+    }
+
+    fn storage(&self, column: ColumnNumber) -> &Storage {
+        self.level.relation.storage(column)
+    }
+}
+
+impl RowPair for View<'_> {
     fn differs(&self, column: ColumnNumber) -> bool {
         match (self.value(Side::Old, column), self.value(Side::New, column)) {
             (None, None) => false,
             (Some(old), Some(new)) => {
-                let storage = self.relation.storage(column);
+                let storage = self.storage(column);
                 // SAFETY: both are values of the column's type.
                 unsafe { !same_image(old, new, storage.by_value, storage.length) }
             }
@@ -84,7 +102,7 @@ impl RowPair for Images<'_> {
     }
 
     fn json(&self, side: Side, column: ColumnNumber, out: &mut Vec<u8>) -> bool {
-        let storage = self.relation.storage(column);
+        let storage = self.storage(column);
         match self.value(side, column) {
             // SAFETY: the storage is the column's.
             Some(value) => unsafe {
@@ -99,7 +117,7 @@ impl RowPair for Images<'_> {
 
     fn text(&self, side: Side, column: ColumnNumber, out: &mut Vec<u8>) {
         if let Some(value) = self.value(side, column) {
-            let storage = self.relation.storage(column);
+            let storage = self.storage(column);
             // A key whose output function raises has an empty text, as its JSON is null.
             let text = output::canonical(value, storage.kind, storage.trust).unwrap_or_default();
             out.extend_from_slice(&text);

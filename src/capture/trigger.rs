@@ -1,19 +1,20 @@
 //! `event.capture_row`: the AFTER ROW trigger of every tracked table.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum};
 
-use super::relation::{self, WatchedRelation};
-use super::row::Images;
+use super::levels::{self, Level, Levels};
+use super::protocol;
+use super::row::{Images, View};
 use crate::change::diff::{self, RowPair, Side};
-use crate::change::matching::KeyedSubscription;
+use crate::change::matching::{KeyedSubscription, WatchedColumns};
 use crate::change::operation::{ColumnNumber, Operation};
-use crate::change::outbox;
+use crate::change::outbox::{self, Moment};
 use crate::change::recipients::Recipients;
-use crate::change::record::RecordWriter;
-use crate::error::{Error, raise};
+use crate::gucs;
 use crate::pg::pinned::PinnedSettings;
 use crate::pg::transaction::nest_level;
 use crate::tables::subscription;
@@ -21,8 +22,7 @@ use crate::tables::subscription;
 /// Tells the server how `capture_row` is called.
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_capture_row() -> &'static pg_sys::Pg_finfo_record {
-    const INFO: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-    &INFO
+    &protocol::VERSION_1
 }
 
 /// Puts the change of one row into the outbox, for those whom it concerns.
@@ -33,62 +33,43 @@ pub extern "C" fn pg_finfo_capture_row() -> &'static pg_sys::Pg_finfo_record {
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn capture_row(fcinfo: pg_sys::FunctionCallInfo) -> Datum {
     // SAFETY: the server's call data; the trigger manager's is checked for before it is used, and it and the
-    // slots stay until we return.
+    // slots stay until we return. The levels are those of the slots' relation.
     unsafe {
-        let trigger = trigger_data(fcinfo);
-        let Some(relation) = relation::watched((*trigger).tg_relation) else {
+        let trigger = protocol::trigger_data(fcinfo, protocol::Level::Row);
+        let Some(levels) = levels::of((*trigger).tg_relation) else {
             return Datum::null();
         };
+        if levels.trigger != Some((*(*trigger).tg_trigger).tgoid) {
+            return Datum::null();
+        }
         let _pinned = PinnedSettings::new();
+        let (slot, tuple) = ((*trigger).tg_trigslot, (*trigger).tg_trigtuple);
+        let tuples = levels.tuples;
+        let at = |command, ended| Moment {
+            level: nest_level(),
+            command,
+            ended,
+        };
         match (*trigger).tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
             pg_sys::TRIGGER_EVENT_INSERT => {
-                let images = Images::new(&relation, std::ptr::null_mut(), (*trigger).tg_trigslot);
-                inserted(
-                    &relation,
-                    &images,
-                    pg_sys::HeapTupleHeaderGetCmin((*(*trigger).tg_trigtuple).t_data),
-                );
+                let row = Images::new(std::ptr::null_mut(), slot);
+                let moment = at(tuples.made_by(tuple), tuples.ended_by(tuple));
+                inserted(&levels, &row, moment, |_| true);
             }
             pg_sys::TRIGGER_EVENT_DELETE => {
-                let images = Images::new(&relation, (*trigger).tg_trigslot, std::ptr::null_mut());
-                deleted(
-                    &relation,
-                    &images,
-                    pg_sys::HeapTupleHeaderGetCmax((*(*trigger).tg_trigtuple).t_data),
-                );
+                let row = Images::new(slot, std::ptr::null_mut());
+                let moment = at(tuples.deleted_by(tuple), None);
+                deleted(&levels, &row, moment, |_| true);
             }
             _ => {
-                let images = Images::new(&relation, (*trigger).tg_trigslot, (*trigger).tg_newslot);
-                updated(
-                    &relation,
-                    &images,
-                    pg_sys::HeapTupleHeaderGetCmin((*(*trigger).tg_newtuple).t_data),
-                );
+                let row = Images::new(slot, (*trigger).tg_newslot);
+                let tuple = (*trigger).tg_newtuple;
+                let moment = at(tuples.made_by(tuple), tuples.ended_by(tuple));
+                updated(&levels, &row, moment);
             }
         }
     }
     Datum::null()
-}
-
-/// The trigger manager's data, if it called us in the way that we are made for.
-unsafe fn trigger_data(fcinfo: pg_sys::FunctionCallInfo) -> *mut pg_sys::TriggerData {
-    let refuse = |problem| raise(Error::TriggerProtocol { problem });
-    // SAFETY: the context is null or a node, whose tag says what it is.
-    unsafe {
-        let context = (*fcinfo).context;
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            refuse("not called by trigger manager");
-        }
-        let trigger = context.cast::<pg_sys::TriggerData>();
-        let event = (*trigger).tg_event;
-        if event & pg_sys::TRIGGER_EVENT_TIMINGMASK != pg_sys::TRIGGER_EVENT_AFTER {
-            refuse("must be called after the change");
-        }
-        if event & pg_sys::TRIGGER_EVENT_ROW == 0 {
-            refuse("must be called for each row");
-        }
-        trigger
-    }
 }
 
 /// A longer buffer is not kept.
@@ -99,97 +80,138 @@ thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Renders a record and puts it into the outbox; `render` returns for whom it is, `None` for nobody. The
-/// buffer is taken away meanwhile, since rendering can run user code that changes rows of its own.
+/// Renders a record and puts it into the outbox. The buffer is taken away meanwhile, since rendering can run user
+/// code that changes rows of its own.
 fn put(
-    relation: &WatchedRelation,
+    level: &Level,
     operation: Operation,
-    command: pg_sys::CommandId,
-    render: impl FnOnce(&mut Vec<u8>) -> Option<std::rc::Rc<Recipients>>,
+    moment: Moment,
+    recipients: &Rc<Recipients>,
+    render: impl FnOnce(&mut Vec<u8>),
 ) {
     let mut buffer = BUFFER.take();
     buffer.clear();
-    if let Some(recipients) = render(&mut buffer).filter(|recipients| !recipients.is_empty()) {
-        let is_delete = operation == Operation::Delete;
-        let oid = relation.oid.to_u32();
-        outbox::with(|outbox| {
-            outbox.push(nest_level(), command, is_delete, oid, &recipients, &buffer)
-        });
-    }
+    render(&mut buffer);
+    outbox::push(
+        moment,
+        operation,
+        level.relation.oid.to_u32(),
+        recipients,
+        &buffer,
+        gucs::OUTBOX_MEMORY.get() as usize * 1024,
+    );
     buffer.shrink_to(KEPT_BYTES);
     BUFFER.set(buffer);
 }
 
-fn inserted(relation: &WatchedRelation, row: &impl RowPair, command: pg_sys::CommandId) {
-    put(relation, Operation::Insert, command, |out| {
-        let recipients = relation.watchers.of_insert();
-        if recipients.is_empty() {
-            return None;
+/// # Safety
+/// The levels are those of the images' relation; so below.
+unsafe fn inserted(
+    levels: &Levels,
+    row: &Images,
+    moment: Moment,
+    concerned: impl Fn(&Level) -> bool,
+) {
+    let ask = |level: &Level| {
+        if concerned(level) {
+            level.relation.watchers.of_insert()
+        } else {
+            Rc::default()
         }
-        let mut writer = diff::start(Operation::Insert, row, Side::New, &relation.key, out);
-        diff::inserted(
-            &mut writer,
-            row,
-            relation.told_by_insert(&relation.watchers.columns(&[])),
-        );
-        writer.end();
-        Some(recipients)
+    };
+    levels.each(ask, |level, recipients| {
+        put(level, Operation::Insert, moment, recipients, |out| {
+            // SAFETY: the caller's promise.
+            let row = unsafe { row.view(level) };
+            let relation = &level.relation;
+            let mut writer = diff::start(Operation::Insert, &row, Side::New, &relation.key, out);
+            let watched = WatchedColumns::of(recipients.iter());
+            diff::inserted(&mut writer, &row, relation.told_by_insert(&watched));
+            writer.end();
+        });
     });
 }
 
-fn deleted(relation: &WatchedRelation, row: &impl RowPair, command: pg_sys::CommandId) {
-    put(relation, Operation::Delete, command, |out| {
-        let writer = diff::start(Operation::Delete, row, Side::Old, &relation.key, out);
-        let keyed = keyed(relation, &writer);
-        writer.end();
-        Some(relation.watchers.of_delete(&keyed))
+unsafe fn deleted(
+    levels: &Levels,
+    row: &Images,
+    moment: Moment,
+    concerned: impl Fn(&Level) -> bool,
+) {
+    let ask = |level: &Level| {
+        if concerned(level) {
+            // SAFETY: the caller's promise.
+            let keyed = keyed(level, &unsafe { row.view(level) }, Side::Old);
+            level.relation.watchers.of_delete(&keyed)
+        } else {
+            Rc::default()
+        }
+    };
+    levels.each(ask, |level, recipients| {
+        put(level, Operation::Delete, moment, recipients, |out| {
+            // SAFETY: the caller's promise.
+            let row = unsafe { row.view(level) };
+            diff::start(Operation::Delete, &row, Side::Old, &level.relation.key, out).end();
+        });
     });
 }
 
 /// A changed key names another row: the old one is gone and the new one has come.
-fn updated(relation: &WatchedRelation, row: &impl RowPair, command: pg_sys::CommandId) {
-    if relation.key.iter().any(|&column| row.differs(column)) {
-        deleted(relation, row, command);
-        inserted(relation, row, command);
-        return;
-    }
-    if !relation.keyed {
-        // Nothing is rendered before it is known that something changed that somebody watches.
-        let changed = changed(relation, row, &[]);
-        if !changed.is_empty() {
-            put(relation, Operation::Update, command, |out| {
-                let mut writer = diff::start(Operation::Update, row, Side::New, &relation.key, out);
-                diff::updated(&mut writer, row, &changed);
-                writer.end();
-                Some(relation.watchers.of_update(&changed, &[]))
-            });
+unsafe fn updated(levels: &Levels, row: &Images, moment: Moment) {
+    let has_moved = |level: &Level| {
+        // SAFETY: the caller's promise.
+        let row = unsafe { row.view(level) };
+        level.relation.key.iter().any(|&column| row.differs(column))
+    };
+    if levels.levels.iter().any(has_moved) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            deleted(levels, row, moment, has_moved);
+            inserted(levels, row, moment, has_moved);
         }
-        return;
     }
-    put(relation, Operation::Update, command, |out| {
-        let mut writer = diff::start(Operation::Update, row, Side::New, &relation.key, out);
-        let keyed = keyed(relation, &writer);
-        let changed = changed(relation, row, &keyed);
-        diff::updated(&mut writer, row, &changed);
-        writer.end();
-        (!changed.is_empty()).then(|| relation.watchers.of_update(&changed, &keyed))
+    let ask = |level: &Level| {
+        if has_moved(level) {
+            return Rc::default();
+        }
+        // SAFETY: the caller's promise.
+        let row = unsafe { row.view(level) };
+        let keyed = keyed(level, &row, Side::New);
+        let watchers = &level.relation.watchers;
+        let changed = changed(level, &row, &watchers.columns(&keyed));
+        if changed.is_empty() {
+            return Rc::default();
+        }
+        watchers.of_update(&changed, &keyed)
+    };
+    levels.each(ask, |level, recipients| {
+        put(level, Operation::Update, moment, recipients, |out| {
+            // SAFETY: the caller's promise.
+            let row = unsafe { row.view(level) };
+            let changed = changed(level, &row, &WatchedColumns::of(recipients.iter()));
+            let key = &level.relation.key;
+            let mut writer = diff::start(Operation::Update, &row, Side::New, key, out);
+            diff::updated(&mut writer, &row, &changed);
+            writer.end();
+        });
     });
 }
 
-fn changed(
-    relation: &WatchedRelation,
-    row: &impl RowPair,
-    keyed: &[KeyedSubscription],
-) -> Vec<ColumnNumber> {
-    let watched = relation.watchers.columns(keyed);
-    diff::changed_columns(row, relation.columns.iter().copied(), &watched)
+fn changed(level: &Level, row: &View, watched: &WatchedColumns) -> Vec<ColumnNumber> {
+    diff::changed_columns(row, level.relation.columns.iter().copied(), watched)
 }
 
-/// The row and field subscriptions of the row whose key has been written.
-fn keyed(relation: &WatchedRelation, writer: &RecordWriter) -> Vec<KeyedSubscription> {
-    if relation.keyed {
-        subscription::keyed(relation.oid, &relation.key, &writer.key_texts())
-    } else {
-        Vec::new()
+/// The row and field subscriptions of the row.
+fn keyed(level: &Level, row: &View, side: Side) -> Vec<KeyedSubscription> {
+    let relation = &level.relation;
+    if !relation.keyed {
+        return Vec::new();
     }
+    let texts = relation.key.iter().map(|&column| {
+        let mut text = Vec::new();
+        row.text(side, column, &mut text);
+        text
+    });
+    let texts: Vec<_> = texts.collect();
+    subscription::keyed(relation.oid, &relation.key, &texts)
 }

@@ -1,7 +1,7 @@
 //! The events that a recorded change is for one session.
 
 use super::cursor::{ChangeOrder, Cursor, Position};
-use super::operation::{ColumnNumber, Operation, SubscriptionType};
+use super::operation::{ColumnNumber, Control, Operation, SubscriptionId, SubscriptionType};
 use super::recipients::Recipient;
 use super::record::{KeyColumn, Part, Record, Value};
 use super::relation::RelationNames;
@@ -45,6 +45,11 @@ impl Readable {
             Self::Columns(columns) => columns.binary_search(&column).is_ok(),
         }
     }
+
+    /// Whether no column may be read.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Columns(columns) if columns.is_empty())
+    }
 }
 
 /// A recorded change at its place in its transaction.
@@ -55,7 +60,8 @@ pub struct Change<'a> {
     pub record: &'a Record<'a>,
 }
 
-/// One event of one session: a row that came or went, or a field that changed.
+/// One event of one session: a row that came or went, a field that changed, or something that happened to the
+/// relation as a whole.
 #[derive(Clone, Copy)]
 pub struct Event<'a> {
     pub change: Change<'a>,
@@ -76,6 +82,9 @@ pub enum Content<'a> {
         column: &'a [u8],
         part: &'a Part<'a>,
     },
+    Control {
+        subscription: SubscriptionId,
+    },
 }
 
 impl<'a> Event<'a> {
@@ -83,7 +92,7 @@ impl<'a> Event<'a> {
     pub fn field(&self) -> u16 {
         match self.content {
             Content::FieldUpdate { part, .. } => part.column as u16,
-            Content::RowInsert { .. } | Content::RowDelete => 0,
+            Content::RowInsert { .. } | Content::RowDelete | Content::Control { .. } => 0,
         }
     }
 
@@ -106,7 +115,7 @@ impl<'a> Event<'a> {
                 readable,
             } => (parts, Some((recipient, readable))),
             Content::FieldUpdate { part, .. } => (std::slice::from_ref(part), None),
-            Content::RowDelete => (&[][..], None),
+            Content::RowDelete | Content::Control { .. } => (&[][..], None),
         };
         parts
             .iter()
@@ -177,6 +186,15 @@ pub fn for_each<'a>(
                 }
             }
         }
+        Operation::Control(control) => {
+            // Of a relation that is gone nothing is left that could be judged.
+            let may_hear = control == Control::Gone || !readable.is_nothing();
+            if let (true, Some(subscription)) = (may_hear, recipient.named)
+                && let Some(event) = whole_row(Content::Control { subscription })
+            {
+                visit(event);
+            }
+        }
     }
 }
 
@@ -212,6 +230,7 @@ mod tests {
                 text: b"3",
             }],
             parts: parts.iter().map(part).collect(),
+            name: b"",
         }
     }
 
@@ -323,5 +342,24 @@ mod tests {
             heard(&row, &record(Operation::Delete, &[])),
             [(SubscriptionType::Row, 0, vec![])]
         );
+    }
+
+    #[test]
+    fn whatever_was_subscribed_to_hears_of_the_whole_relation() {
+        let truncate = record(Operation::Control(Control::Truncate), &[]);
+        for (subscription, column) in [
+            (SubscriptionType::Table, None),
+            (SubscriptionType::Column, Some(4)),
+            (SubscriptionType::Row, None),
+            (SubscriptionType::Field, Some(4)),
+        ] {
+            let mut recipient = recipient(subscription, column);
+            recipient.named = Some(SubscriptionId::from_u128(7));
+            assert_eq!(heard(&recipient, &truncate), [(subscription, 0, vec![])]);
+            let nothing = Readable::Columns(vec![]);
+            assert_eq!(heard_by(&recipient, &nothing, &truncate), []);
+            let gone = record(Operation::Control(Control::Gone), &[]);
+            assert_eq!(heard_by(&recipient, &nothing, &gone).len(), 1);
+        }
     }
 }

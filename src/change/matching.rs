@@ -27,6 +27,37 @@ pub enum WatchedColumns {
 }
 
 impl WatchedColumns {
+    /// The columns that concern these recipients.
+    pub fn of<'a>(recipients: impl IntoIterator<Item = &'a Recipient>) -> Self {
+        let mut columns = Vec::new();
+        for recipient in recipients {
+            if recipient.wants_every_column() {
+                return Self::All;
+            }
+            columns.extend_from_slice(&recipient.columns);
+            columns.extend_from_slice(&recipient.fields);
+        }
+        columns.sort_unstable();
+        columns.dedup();
+        Self::Some(columns)
+    }
+
+    /// These and the other ones.
+    fn and(self, others: impl IntoIterator<Item = Option<ColumnNumber>>) -> Self {
+        let Self::Some(mut columns) = self else {
+            return Self::All;
+        };
+        for column in others {
+            match column {
+                None => return Self::All,
+                Some(column) => columns.push(column),
+            }
+        }
+        columns.sort_unstable();
+        columns.dedup();
+        Self::Some(columns)
+    }
+
     pub fn contains(&self, column: ColumnNumber) -> bool {
         match self {
             Self::All => true,
@@ -64,22 +95,13 @@ impl Watchers {
 
     /// The columns that an update has to be compared in.
     pub fn columns(&self, keyed: &[KeyedSubscription]) -> WatchedColumns {
-        let mut columns = Vec::new();
-        for recipient in self.everyone.iter() {
-            if recipient.wants_every_column() {
-                return WatchedColumns::All;
-            }
-            columns.extend_from_slice(&recipient.columns);
-        }
-        for subscription in keyed {
-            match subscription.column {
-                None => return WatchedColumns::All,
-                Some(column) => columns.push(column),
-            }
-        }
-        columns.sort_unstable();
-        columns.dedup();
-        WatchedColumns::Some(columns)
+        WatchedColumns::of(self.everyone.iter())
+            .and(keyed.iter().map(|subscription| subscription.column))
+    }
+
+    /// The sessions that subscribed to the table or to columns of it.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.everyone.iter().map(|recipient| recipient.session)
     }
 
     /// Who hears of an update of these columns (ascending).

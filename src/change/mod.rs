@@ -4,10 +4,12 @@
 //! A row image is reached through [`diff::RowPair`], which `capture/row` implements.
 
 pub mod cursor;
+mod deletes;
 pub mod diff;
 pub mod event;
 pub mod inline;
 pub mod json;
+pub mod lineage;
 pub mod matching;
 pub mod operation;
 pub mod outbox;

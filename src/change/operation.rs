@@ -6,31 +6,67 @@ pub type ColumnNumber = i16;
 /// A session's address. Never a secret: privileges are judged for its owner role.
 pub type SessionId = uuid::Uuid;
 
-/// What happened to one row. The discriminant is the byte that the log stores.
+/// The id of a subscription.
+pub type SubscriptionId = uuid::Uuid;
+
+/// What a record of the log tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Operation {
-    Insert = b'I',
-    Update = b'U',
-    Delete = b'D',
+    Insert,
+    Update,
+    Delete,
+    /// Something that happened to the relation as a whole.
+    Control(Control),
+}
+
+/// What can happen to a subscribed relation as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// It has been emptied.
+    Truncate,
+    /// Its set of rows has changed without row events: it has to be loaded anew.
+    Resync,
+    /// It has lost its primary key, which ends its subscriptions.
+    Unkeyed,
+    /// It has been dropped, which ends its subscriptions.
+    Gone,
 }
 
 impl Operation {
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            b'I' => Some(Self::Insert),
-            b'U' => Some(Self::Update),
-            b'D' => Some(Self::Delete),
-            _ => None,
+    /// The byte that the log stores.
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Insert => b'I',
+            Self::Update => b'U',
+            Self::Delete => b'D',
+            Self::Control(Control::Truncate) => b'T',
+            Self::Control(Control::Resync) => b'R',
+            Self::Control(Control::Unkeyed) => b'K',
+            Self::Control(Control::Gone) => b'G',
         }
     }
 
-    /// The `operation` of an event.
-    pub fn name(self) -> &'static str {
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        [
+            Self::Insert,
+            Self::Update,
+            Self::Delete,
+            Self::Control(Control::Truncate),
+            Self::Control(Control::Resync),
+            Self::Control(Control::Unkeyed),
+            Self::Control(Control::Gone),
+        ]
+        .into_iter()
+        .find(|operation| operation.byte() == byte)
+    }
+
+    /// The `operation` of a row's event.
+    pub fn name(self) -> Option<&'static str> {
         match self {
-            Self::Insert => "insert",
-            Self::Update => "update",
-            Self::Delete => "delete",
+            Self::Insert => Some("insert"),
+            Self::Update => Some("update"),
+            Self::Delete => Some("delete"),
+            Self::Control(_) => None,
         }
     }
 
@@ -40,6 +76,10 @@ impl Operation {
             Self::Insert => "row_insert",
             Self::Update => "field_update",
             Self::Delete => "row_delete",
+            Self::Control(Control::Truncate) => "truncate",
+            Self::Control(Control::Resync) => "resync",
+            Self::Control(Control::Unkeyed) => "relation_unkeyed",
+            Self::Control(Control::Gone) => "relation_gone",
         }
     }
 }

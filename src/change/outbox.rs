@@ -2,39 +2,55 @@
 //!
 //! Each is tagged with the nesting level of the subtransaction that made it (savepoints and PL/pgSQL
 //! exception blocks alike), so that a rollback leaves nothing of what it undid. Records stand one after
-//! the other in one buffer: a bulk statement allocates no memory per row.
+//! the other in one buffer: a bulk statement allocates no memory per row. What grows beyond a bound is taken away
+//! level by level and written to the log early, by the subtransaction that made it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 
 use super::cursor::ChangeOrder;
+use super::deletes::Deletes;
+use super::operation::{Control, Operation};
 use super::recipients::Recipients;
+
+/// When a change was made, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Subtransaction nesting level, 1 for the top level.
+    pub level: i32,
+    /// The id of the command that made it.
+    pub command: u32,
+    /// The id of the command that has ended the row's new version since, if one of this transaction has.
+    pub ended: Option<u32>,
+}
 
 /// A change that will be told if its transaction commits.
 pub struct PendingChange {
-    /// Subtransaction nesting level, 1 for the top level.
     level: i32,
     pub order: ChangeOrder,
+    operation: Operation,
     /// Oid of the relation.
     pub relation: u32,
     pub recipients: Rc<Recipients>,
     record: Range<usize>,
 }
 
+/// Changes with their encoded records.
 #[derive(Default)]
-pub struct Outbox {
+pub struct Changes {
     changes: Vec<PendingChange>,
     records: Vec<u8>,
-    arrivals: u64,
+    /// Where the first record stood in the buffer that they were taken from.
+    base: usize,
 }
 
-impl Outbox {
-    pub const fn new() -> Self {
+impl Changes {
+    const fn new() -> Self {
         Self {
             changes: Vec::new(),
             records: Vec::new(),
-            arrivals: 0,
+            base: 0,
         }
     }
 
@@ -42,44 +58,213 @@ impl Outbox {
         self.changes.is_empty()
     }
 
-    /// Takes a change that subtransaction level `level` made by its command `command`.
+    /// Brings the changes into the order in which they will be told.
+    pub fn sort(&mut self) {
+        self.changes.sort_unstable_by_key(|change| change.order);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&PendingChange, &[u8])> {
+        self.changes
+            .iter()
+            .map(|change| (change, self.record(change)))
+    }
+
+    fn record(&self, change: &PendingChange) -> &[u8] {
+        &self.records[change.record.start - self.base..change.record.end - self.base]
+    }
+
+    /// Where the changes of this level begin; those inside it are among them. They are the newest ones: since the
+    /// subtransaction began, nothing outside it could make any.
+    fn start_of(&self, level: i32) -> usize {
+        self.changes
+            .iter()
+            .rposition(|change| change.level < level)
+            .map_or(0, |at| at + 1)
+    }
+
+    /// Takes the changes from this one on away.
+    fn split_off(&mut self, at: usize) -> Self {
+        if at == 0 {
+            return std::mem::take(self);
+        }
+        let changes = self.changes.split_off(at);
+        let base = self.changes[at - 1].record.end;
+        Self {
+            changes,
+            records: self.records.split_off(base - self.base),
+            base,
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct Outbox {
+    pending: Changes,
+    arrivals: u64,
+    /// The highest command id that has arrived.
+    newest: u32,
+    deletes: Deletes,
+    /// How many of the pending changes the deletes have been taken from.
+    seen: usize,
+}
+
+impl Outbox {
+    const fn new() -> Self {
+        Self {
+            pending: Changes::new(),
+            arrivals: 0,
+            newest: 0,
+            deletes: Deletes::new(),
+            seen: 0,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Takes a change.
     pub fn push(
         &mut self,
-        level: i32,
-        command: u32,
-        is_delete: bool,
+        moment: Moment,
+        operation: Operation,
         relation: u32,
         recipients: &Rc<Recipients>,
         record: &[u8],
     ) {
-        let start = self.records.len();
-        self.records.extend_from_slice(record);
-        self.changes.push(PendingChange {
-            level,
-            order: ChangeOrder::new(command, is_delete, self.arrivals),
+        let command = match operation {
+            Operation::Insert if moment.command < self.newest => {
+                self.after_deletes(moment, relation, record)
+            }
+            _ => moment.command,
+        };
+        self.newest = self.newest.max(command);
+        // What ends rows comes before what begins them.
+        let is_first = matches!(
+            operation,
+            Operation::Delete | Operation::Control(Control::Truncate)
+        );
+        let pending = &mut self.pending;
+        let start = pending.base + pending.records.len();
+        pending.records.extend_from_slice(record);
+        pending.changes.push(PendingChange {
+            level: moment.level,
+            order: ChangeOrder::new(command, is_first, self.arrivals),
+            operation,
             relation,
             recipients: Rc::clone(recipients),
-            record: start..self.records.len(),
+            record: start..pending.base + pending.records.len(),
         });
         self.arrivals += 1;
     }
 
-    /// The subtransaction at this level was rolled back, and those inside it with it. Their changes are the
-    /// newest ones: since it began, nothing outside it could make any.
+    /// The command of an insert that arrives after changes of later commands. These are mostly changes that a
+    /// trigger or a function has made after the insert. But what ran before the row was stored (a BEFORE trigger
+    /// that deletes the row that is in the way, say) has a later command id, too: if that has
+    /// deleted this key, the insert comes after it. The row has had the key from when it was stored until it
+    /// was ended, so that every delete in between came before it was stored.
+    fn after_deletes(&mut self, moment: Moment, relation: u32, record: &[u8]) -> u32 {
+        self.note_deletes(0);
+        self.deletes
+            .last(relation, record, moment.command, moment.ended)
+            .unwrap_or(moment.command)
+    }
+
+    /// Takes note of the deletes among the pending changes, from this one on.
+    fn note_deletes(&mut self, from: usize) {
+        let pending = &self.pending;
+        for change in pending.changes.iter().skip(self.seen.max(from)) {
+            if change.operation == Operation::Delete {
+                self.deletes.add(
+                    change.relation,
+                    pending.record(change),
+                    change.order.command,
+                );
+            }
+        }
+        self.seen = pending.changes.len();
+    }
+
+    /// Whether the relation's subscribers have been told, by a statement that began at this command, that the
+    /// relation has been emptied or has to be loaded anew.
+    pub fn is_reset(&self, relation: u32, since: u32) -> bool {
+        self.resets(relation, since).next().is_some()
+    }
+
+    /// Takes back that the relation has to be loaded anew, if a statement that began at this command has said so:
+    /// it has also emptied it.
+    pub fn take_back_resync(&mut self, relation: u32, since: u32) {
+        let resync = Operation::Control(Control::Resync);
+        let found: Vec<usize> = self
+            .resets(relation, since)
+            .filter(|&at| self.pending.changes[at].operation == resync)
+            .collect();
+        for at in found {
+            // Its record stays where it is: the next ones stand behind it.
+            self.pending.changes.remove(at);
+            self.seen = self.seen.min(at);
+        }
+    }
+
+    /// The indexes of such changes, the newest first.
+    fn resets(&self, relation: u32, since: u32) -> impl Iterator<Item = usize> {
+        let changes = self.pending.changes.iter().enumerate().rev();
+        changes
+            .take_while(move |(_, change)| change.order.command >= since)
+            .filter(move |(_, change)| {
+                change.relation == relation
+                    && matches!(
+                        change.operation,
+                        Operation::Control(Control::Truncate | Control::Resync)
+                    )
+            })
+            .map(|(at, _)| at)
+    }
+
+    /// The bytes that the pending changes take.
+    pub fn bytes(&self) -> usize {
+        self.pending.records.len() + self.pending.changes.len() * size_of::<PendingChange>()
+    }
+
+    /// The bytes that the changes of this level take.
+    fn bytes_of(&self, level: i32) -> usize {
+        let start = self.pending.start_of(level);
+        let changes = &self.pending.changes[start..];
+        let records = changes.first().map_or(0, |first| {
+            self.pending.base + self.pending.records.len() - first.record.start
+        });
+        records + size_of_val(changes)
+    }
+
+    /// Whether the changes of this level are more than `limit` bytes.
+    pub fn is_full(&self, level: i32, limit: usize) -> bool {
+        self.bytes() > limit && self.bytes_of(level) > limit
+    }
+
+    /// Takes the changes of this level away, for the log.
+    pub fn take_level(&mut self, level: i32) -> Changes {
+        let start = self.pending.start_of(level);
+        self.note_deletes(start);
+        self.seen = start;
+        self.pending.split_off(start)
+    }
+
+    /// Takes all changes away.
+    pub fn take_all(&mut self) -> Changes {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// The subtransaction at this level was rolled back, and those inside it with it.
     pub fn at_sub_abort(&mut self, level: i32) {
-        let kept = self
-            .changes
-            .iter()
-            .rposition(|change| change.level < level)
-            .map_or(0, |at| at + 1);
-        self.changes.truncate(kept);
-        self.records
-            .truncate(self.changes.last().map_or(0, |change| change.record.end));
+        let kept = self.pending.start_of(level);
+        drop(self.pending.split_off(kept));
+        self.seen = self.seen.min(kept);
     }
 
     /// The subtransaction at this level was released: its changes are its parent's now.
     pub fn at_sub_commit(&mut self, level: i32) {
         for change in self
+            .pending
             .changes
             .iter_mut()
             .rev()
@@ -88,22 +273,11 @@ impl Outbox {
             change.level = level - 1;
         }
     }
-
-    /// Brings the changes into the order in which they will be told.
-    pub fn sort(&mut self) {
-        self.changes.sort_unstable_by_key(|change| change.order);
-    }
-
-    /// The changes with their encoded records.
-    pub fn iter(&self) -> impl Iterator<Item = (&PendingChange, &[u8])> {
-        self.changes
-            .iter()
-            .map(|change| (change, &self.records[change.record.clone()]))
-    }
 }
 
 thread_local! {
     static OUTBOX: RefCell<Outbox> = const { RefCell::new(Outbox::new()) };
+    static SPILL: Cell<Option<fn(i32)>> = const { Cell::new(None) };
 }
 
 /// The outbox of this backend's transaction. No user code may run inside `with`: a nested trigger would
@@ -117,71 +291,239 @@ pub fn take() -> Outbox {
     OUTBOX.take()
 }
 
+/// Says who writes the changes of a level to the log when they are too many.
+pub fn set_spill(spill: fn(i32)) {
+    SPILL.set(Some(spill));
+}
+
+/// Takes a change; if those of its level are more than `limit` bytes by now, they go to the log.
+pub fn push(
+    moment: Moment,
+    operation: Operation,
+    relation: u32,
+    recipients: &Rc<Recipients>,
+    record: &[u8],
+    limit: usize,
+) {
+    let is_full = with(|outbox| {
+        outbox.push(moment, operation, relation, recipients, record);
+        outbox.is_full(moment.level, limit)
+    });
+    if is_full && let Some(spill) = SPILL.get() {
+        spill(moment.level);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::record::RecordWriter;
 
-    fn push(outbox: &mut Outbox, level: i32, command: u32, is_delete: bool, record: &[u8]) {
-        outbox.push(level, command, is_delete, 1, &Rc::default(), record);
+    const RELATION: u32 = 1;
+
+    struct Told(Outbox, Vec<&'static str>);
+
+    impl Told {
+        fn new() -> Self {
+            Self(Outbox::default(), Vec::new())
+        }
+
+        /// A change of a row with this key; `name` is what the test calls it.
+        fn push(
+            &mut self,
+            moment: (i32, u32),
+            operation: Operation,
+            key: &str,
+            name: &'static str,
+        ) {
+            self.ended(moment, None, operation, key, name);
+        }
+
+        fn ended(
+            &mut self,
+            (level, command): (i32, u32),
+            ended: Option<u32>,
+            operation: Operation,
+            key: &str,
+            name: &'static str,
+        ) {
+            let moment = Moment {
+                level,
+                command,
+                ended,
+            };
+            let mut record = Vec::new();
+            let mut writer = RecordWriter::new(operation, 1, &mut record);
+            let text = |out: &mut Vec<u8>| out.extend_from_slice(key.as_bytes());
+            writer.key(1, text, text);
+            writer.part(
+                2,
+                |out| {
+                    out.extend_from_slice(name.as_bytes());
+                    true
+                },
+                None::<fn(&mut Vec<u8>) -> bool>,
+            );
+            writer.end();
+            self.1.push(name);
+            self.0
+                .push(moment, operation, RELATION, &Rc::default(), &record);
+        }
+
+        /// The names of the changes, in the order in which they will be told.
+        fn names(mut self) -> Vec<&'static str> {
+            names(&self.1, self.0.take_all())
+        }
     }
 
-    fn told(outbox: &mut Outbox) -> Vec<String> {
-        outbox.sort();
-        outbox
+    fn names(all: &[&'static str], mut changes: Changes) -> Vec<&'static str> {
+        changes.sort();
+        changes
             .iter()
-            .map(|(_, record)| String::from_utf8(record.to_vec()).unwrap())
+            .map(|(_, record)| {
+                *all.iter()
+                    .find(|name| {
+                        record
+                            .windows(name.len())
+                            .any(|part| part == name.as_bytes())
+                    })
+                    .expect("its name is in its record")
+            })
             .collect()
     }
 
+    use Operation::{Delete, Insert, Update};
+
     #[test]
     fn a_rolled_back_savepoint_leaves_nothing() {
-        let mut outbox = Outbox::default();
-        push(&mut outbox, 1, 0, false, b"before");
-        push(&mut outbox, 2, 1, false, b"inside");
-        push(&mut outbox, 3, 2, false, b"deeper");
-        outbox.at_sub_abort(2);
-        push(&mut outbox, 1, 3, false, b"after");
-        assert_eq!(told(&mut outbox), ["before", "after"]);
+        let mut told = Told::new();
+        told.push((1, 0), Insert, "a", "before");
+        told.push((2, 1), Insert, "b", "inside");
+        told.push((3, 2), Insert, "c", "deeper");
+        told.0.at_sub_abort(2);
+        told.push((1, 3), Insert, "d", "after");
+        assert_eq!(told.names(), ["before", "after"]);
     }
 
     #[test]
     fn a_released_savepoint_goes_with_its_parent() {
-        let mut outbox = Outbox::default();
-        push(&mut outbox, 1, 0, false, b"before");
-        push(&mut outbox, 3, 1, false, b"deeper");
-        outbox.at_sub_commit(3);
-        push(&mut outbox, 2, 2, false, b"inside");
-        outbox.at_sub_abort(3);
-        assert_eq!(told(&mut outbox), ["before", "deeper", "inside"]);
-        outbox.at_sub_abort(2);
-        assert_eq!(told(&mut outbox), ["before"]);
-        outbox.at_sub_abort(1);
-        assert!(outbox.is_empty());
+        let mut told = Told::new();
+        told.push((1, 0), Insert, "a", "before");
+        told.push((3, 1), Insert, "b", "deeper");
+        told.0.at_sub_commit(3);
+        told.push((2, 2), Insert, "c", "inside");
+        told.0.at_sub_abort(3);
+        assert_eq!(told.0.pending.changes.len(), 3);
+        told.0.at_sub_abort(2);
+        assert_eq!(told.0.pending.changes.len(), 1);
+        told.0.at_sub_abort(1);
+        assert!(told.0.is_empty());
     }
 
     #[test]
     fn changes_are_told_by_command_then_deletes_first_then_arrival() {
-        let mut outbox = Outbox::default();
-        push(
-            &mut outbox,
-            1,
-            7,
-            false,
-            b"made by a trigger of the statement",
-        );
-        push(&mut outbox, 1, 5, false, b"insert 1");
-        push(&mut outbox, 1, 5, true, b"delete 1");
-        push(&mut outbox, 1, 5, false, b"insert 2");
-        push(&mut outbox, 1, 5, true, b"delete 2");
+        let mut told = Told::new();
+        told.push((1, 7), Update, "2", "a trigger's");
+        told.push((1, 5), Insert, "2", "insert 1");
+        told.push((1, 5), Delete, "1", "delete 1");
+        told.push((1, 5), Insert, "3", "insert 2");
+        told.push((1, 5), Delete, "2", "delete 2");
         assert_eq!(
-            told(&mut outbox),
+            told.names(),
             [
                 "delete 1",
                 "delete 2",
                 "insert 1",
                 "insert 2",
-                "made by a trigger of the statement"
+                "a trigger's"
             ]
         );
+    }
+
+    #[test]
+    fn an_insert_comes_after_what_a_before_trigger_deleted() {
+        let mut told = Told::new();
+        // One statement that inserts the key three times; a trigger deletes the one before each time.
+        told.push((1, 6), Delete, "k", "delete 1");
+        told.push((1, 7), Delete, "k", "delete 2");
+        told.ended((1, 5), Some(6), Insert, "k", "insert 1");
+        told.ended((1, 5), Some(7), Insert, "k", "insert 2");
+        told.push((1, 5), Insert, "k", "insert 3");
+        told.push((1, 5), Insert, "other", "insert 4");
+        assert_eq!(
+            told.names(),
+            [
+                "insert 1", "insert 4", "delete 1", "insert 2", "delete 2", "insert 3"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_insert_stays_before_what_its_own_trigger_deleted() {
+        let mut told = Told::new();
+        told.push((1, 6), Update, "k", "update");
+        told.push((1, 7), Delete, "k", "delete");
+        told.ended((1, 5), Some(6), Insert, "k", "insert");
+        assert_eq!(told.names(), ["insert", "update", "delete"]);
+    }
+
+    #[test]
+    fn what_has_been_spilled_still_decides_the_order() {
+        let mut told = Told::new();
+        told.push((1, 6), Delete, "k", "delete");
+        drop(told.0.take_level(1));
+        told.push((1, 5), Insert, "other", "insert 1");
+        told.push((1, 5), Insert, "k", "insert 2");
+        let commands = told.0.pending.changes.iter();
+        assert_eq!(
+            commands
+                .map(|change| change.order.command)
+                .collect::<Vec<_>>(),
+            [5, 6]
+        );
+    }
+
+    #[test]
+    fn only_the_changes_of_a_level_are_taken() {
+        let mut told = Told::new();
+        told.push((1, 0), Insert, "a", "outer");
+        told.push((2, 1), Insert, "b", "inner 1");
+        told.push((2, 2), Delete, "c", "inner 2");
+        let outer = told.0.bytes() - told.0.bytes_of(2);
+        assert!(told.0.is_full(2, told.0.bytes_of(2) - 1));
+        assert!(!told.0.is_full(2, told.0.bytes_of(2)));
+        let taken = told.0.take_level(2);
+        assert_eq!(names(&told.1, taken), ["inner 1", "inner 2"]);
+        assert_eq!(told.0.bytes(), outer);
+        told.push((2, 3), Insert, "d", "inner 3");
+        assert_eq!(names(&told.1, told.0.take_level(2)), ["inner 3"]);
+        assert_eq!(told.names(), ["outer"]);
+    }
+
+    #[test]
+    fn an_emptied_relation_need_not_be_loaded_anew() {
+        let mut outbox = Outbox::default();
+        let mut push = |command, control| {
+            let moment = Moment {
+                level: 1,
+                command,
+                ended: None,
+            };
+            outbox.push(
+                moment,
+                Operation::Control(control),
+                RELATION,
+                &Rc::default(),
+                b"",
+            );
+        };
+        push(3, Control::Resync);
+        push(5, Control::Resync);
+        assert!(outbox.is_reset(RELATION, 5));
+        assert!(!outbox.is_reset(RELATION, 6));
+        assert!(!outbox.is_reset(RELATION + 1, 5));
+        outbox.take_back_resync(RELATION, 5);
+        assert!(!outbox.is_reset(RELATION, 5));
+        assert!(outbox.is_reset(RELATION, 3));
     }
 }

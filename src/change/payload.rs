@@ -114,12 +114,29 @@ pub fn nudge(cursor: Cursor, count: u64) -> Vec<u8> {
 }
 
 fn write(event: &Event, format: Format, xid: u64, truncated: bool) -> Payload {
-    let relation = event.change.relation;
     let mut bytes = Vec::with_capacity(512);
     let mut object = Object::new(&mut bytes);
     object.text("type", event.operation().event_type().as_bytes());
-    if format == Format::Full {
-        object.text("operation", event.operation().name().as_bytes());
+    if let Content::Control { subscription } = event.content {
+        object.text("subscription_id", subscription.to_string().as_bytes());
+        object.text("relation", &event.change.relation.qualified);
+    } else {
+        row(event, format, truncated, &mut object);
+        if format == Format::Full {
+            object.text("xid", xid.to_string().as_bytes());
+        }
+    }
+    let at = placeholder(object.key(b"at"), AT_LENGTH);
+    let cursor = placeholder(object.key(b"cursor"), CURSOR_LENGTH);
+    object.end();
+    Payload { bytes, at, cursor }
+}
+
+/// What an event says of its row.
+fn row(event: &Event, format: Format, truncated: bool, object: &mut Object) {
+    let relation = event.change.relation;
+    if let (Format::Full, Some(operation)) = (format, event.operation().name()) {
+        object.text("operation", operation.as_bytes());
         object.text("subscription_type", event.subscription.name().as_bytes());
         row_id(relation, event.key(), object.key(b"row_id"));
     }
@@ -145,13 +162,6 @@ fn write(event: &Event, format: Format, xid: u64, truncated: bool) -> Payload {
     if let Content::FieldUpdate { column, .. } = event.content {
         object.text("column", column);
     }
-    if format == Format::Full {
-        object.text("xid", xid.to_string().as_bytes());
-    }
-    let at = placeholder(object.key(b"at"), AT_LENGTH);
-    let cursor = placeholder(object.key(b"cursor"), CURSOR_LENGTH);
-    object.end();
-    Payload { bytes, at, cursor }
 }
 
 fn placeholder(out: &mut Vec<u8>, length: usize) -> usize {
@@ -209,7 +219,9 @@ fn name(relation: &RelationNames, column: ColumnNumber) -> &[u8] {
 mod tests {
     use super::super::cursor::{ChangeOrder, Position};
     use super::super::event::{self, Change, Readable};
-    use super::super::operation::{Operation, SessionId, SubscriptionType};
+    use super::super::operation::{
+        Control, Operation, SessionId, SubscriptionId, SubscriptionType,
+    };
     use super::super::recipients::Recipient;
     use super::super::record::{Part, Record};
     use super::*;
@@ -253,9 +265,11 @@ mod tests {
             operation,
             key,
             parts,
+            name: b"",
         };
         let mut recipient = Recipient::new(SessionId::nil());
         recipient.add(SubscriptionType::Table, None);
+        recipient.named = Some(SubscriptionId::from_u128(7));
         let order = ChangeOrder::new(5, operation == Operation::Delete, 1);
         let mut seen = None;
         let change = Change {
@@ -413,5 +427,29 @@ mod tests {
             String::from_utf8(nudge(cursor, 2)).unwrap(),
             format!(r#"{{"type":"nudge","cursor":"{cursor}","count":2}}"#)
         );
+    }
+
+    #[test]
+    fn an_event_of_the_whole_relation_is_the_same_in_both_formats() {
+        for format in [Format::Full, Format::Compact] {
+            let event = with_event(
+                Operation::Control(Control::Truncate),
+                vec![],
+                vec![],
+                |event, cursor| render(event, format, 556).stamped(&stamp(), cursor),
+            );
+            let event: serde_json::Value = serde_json::from_slice(&event).unwrap();
+            let keys: Vec<_> = event.as_object().unwrap().keys().collect();
+            assert_eq!(
+                keys,
+                ["at", "cursor", "relation", "subscription_id", "type"]
+            );
+            assert_eq!(event["type"], "truncate");
+            assert_eq!(event["relation"], "public.person");
+            assert_eq!(
+                event["subscription_id"],
+                "00000000-0000-0000-0000-000000000007"
+            );
+        }
     }
 }

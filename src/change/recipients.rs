@@ -3,11 +3,12 @@
 //! A session appears once, however many of its subscriptions match; what it gets is the union of what
 //! they ask for.
 
-use super::operation::{ColumnNumber, Operation, SessionId, SubscriptionType};
+use super::operation::{ColumnNumber, Operation, SessionId, SubscriptionId, SubscriptionType};
 
 const VERSION: u8 = 1;
 const TABLE: u8 = 1;
 const ROW: u8 = 2;
+const NAMED: u8 = 4;
 
 /// One session's share of a change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +22,8 @@ pub struct Recipient {
     pub columns: Vec<ColumnNumber>,
     /// Subscriptions to fields of this row, ascending.
     pub fields: Vec<ColumnNumber>,
+    /// The subscription that an event of the relation as a whole names.
+    pub named: Option<SubscriptionId>,
 }
 
 impl Recipient {
@@ -31,6 +34,7 @@ impl Recipient {
             row: false,
             columns: Vec::new(),
             fields: Vec::new(),
+            named: None,
         }
     }
 
@@ -54,13 +58,28 @@ impl Recipient {
         }
     }
 
-    /// By which subscription the session hears of a whole row, if it does.
+    /// Adds the subscriptions of another share, whose columns are numbered otherwise; `column` says how each is
+    /// numbered here.
+    pub fn absorb(&mut self, other: &Self, column: impl Fn(ColumnNumber) -> Option<ColumnNumber>) {
+        self.table |= other.table;
+        self.row |= other.row;
+        for (columns, granularity) in [
+            (&other.columns, SubscriptionType::Column),
+            (&other.fields, SubscriptionType::Field),
+        ] {
+            for number in columns.iter().filter_map(|&number| column(number)) {
+                self.add(granularity, Some(number));
+            }
+        }
+    }
+
+    /// By which subscription the session hears of a whole row or of the whole relation, if it does.
     pub fn hears_row(&self, operation: Operation) -> Option<SubscriptionType> {
         if self.table {
             Some(SubscriptionType::Table)
         } else if !self.columns.is_empty() {
             Some(SubscriptionType::Column)
-        } else if operation != Operation::Delete {
+        } else if operation == Operation::Insert {
             None
         } else if self.row {
             Some(SubscriptionType::Row)
@@ -145,12 +164,20 @@ impl Recipients {
         out.push(VERSION);
         for recipient in &self.0 {
             out.extend_from_slice(recipient.session.as_bytes());
-            out.push(if recipient.table { TABLE } else { 0 } | if recipient.row { ROW } else { 0 });
+            let flag = |is_set, flag| if is_set { flag } else { 0 };
+            out.push(
+                flag(recipient.table, TABLE)
+                    | flag(recipient.row, ROW)
+                    | flag(recipient.named.is_some(), NAMED),
+            );
             for columns in [&recipient.columns, &recipient.fields] {
                 out.extend_from_slice(&(columns.len() as u16).to_le_bytes());
                 columns
                     .iter()
                     .for_each(|column| out.extend_from_slice(&column.to_le_bytes()));
+            }
+            if let Some(subscription) = recipient.named {
+                out.extend_from_slice(subscription.as_bytes());
             }
         }
         out
@@ -168,12 +195,19 @@ impl Recipients {
             let (&flags, tail) = tail.split_first()?;
             let (columns, tail) = decode_columns(tail)?;
             let (fields, tail) = decode_columns(tail)?;
+            let (named, tail) = if flags & NAMED == 0 {
+                (None, tail)
+            } else {
+                let (subscription, tail) = tail.split_at_checked(16)?;
+                (Some(SubscriptionId::from_slice(subscription).ok()?), tail)
+            };
             recipients.push(Recipient {
                 session: SessionId::from_slice(session).ok()?,
                 table: flags & TABLE != 0,
                 row: flags & ROW != 0,
                 columns,
                 fields,
+                named,
             });
             rest = tail;
         }

@@ -3,10 +3,10 @@
 //! formats, column masks and projections stay a reader's choice.
 //!
 //! Layout of version 1, little-endian: version, operation, `u16` number of key columns, those columns
-//! (`i16` number, JSON, text), `u16` number of parts, the parts (`i16` number, new value, old value).
-//! Byte strings have a `u32` length; a key whose text is its JSON stores `u32::MAX` in its place.
+//! (`i16` number, JSON, text), `u16` number of parts, the parts (`i16` number, new value, old value), and for
+//! an event of the relation as a whole the rest: the name of one that is gone. Byte strings have a `u32` length; a key whose text is its JSON stores `u32::MAX` in its place.
 
-use super::operation::{ColumnNumber, Operation};
+use super::operation::{ColumnNumber, Control, Operation};
 
 const VERSION: u8 = 1;
 const SAME_AS_JSON: u32 = u32::MAX;
@@ -49,34 +49,32 @@ pub struct Record<'a> {
     pub key: Vec<KeyColumn<'a>>,
     /// Ascending by column: the whole row of an insert, the changed columns of an update.
     pub parts: Vec<Part<'a>>,
+    /// The qualified name of a relation that the catalog does not know any more; empty otherwise.
+    pub name: &'a [u8],
+}
+
+/// Appends a record of what happened to a relation as a whole, which has no columns. `name`: the qualified
+/// name of one that is gone.
+pub fn control(control: Control, name: &[u8], out: &mut Vec<u8>) {
+    RecordWriter::new(Operation::Control(control), 0, out).end();
+    out.extend_from_slice(name);
 }
 
 /// Appends a record to a buffer, piece by piece, in the order of the layout.
 pub struct RecordWriter<'a> {
     out: &'a mut Vec<u8>,
-    /// Where the record begins.
-    start: usize,
     part_count: Option<usize>,
 }
 
 impl<'a> RecordWriter<'a> {
     pub fn new(operation: Operation, key_columns: usize, out: &'a mut Vec<u8>) -> Self {
-        let start = out.len();
         out.push(VERSION);
-        out.push(operation as u8);
+        out.push(operation.byte());
         out.extend_from_slice(&(key_columns as u16).to_le_bytes());
         Self {
             out,
-            start,
             part_count: None,
         }
-    }
-
-    /// The text forms of the key that has been written.
-    pub fn key_texts(&self) -> Vec<&[u8]> {
-        let mut reader = Reader(&self.out[self.start + 2..]);
-        let columns = (0..reader.u16().unwrap_or(0)).map_while(|_| reader.key_column());
-        columns.map(|column| column.text).collect()
     }
 
     /// `json` and `text` append their form of the value to the buffer that they are given.
@@ -164,12 +162,24 @@ impl<'a> Record<'a> {
         let parts = (0..reader.u16()?)
             .map(|_| reader.part())
             .collect::<Option<_>>()?;
-        reader.0.is_empty().then_some(Self {
+        let is_whole = reader.0.is_empty() || matches!(operation, Operation::Control(_));
+        is_whole.then_some(Self {
             operation,
             key,
             parts,
+            name: reader.0,
         })
     }
+}
+
+/// The bytes of the key in an encoded record: the same for the same key of one relation.
+pub fn encoded_key(encoded: &[u8]) -> &[u8] {
+    let from_key = encoded.get(2..).unwrap_or_default();
+    let mut reader = Reader(from_key);
+    for _ in 0..reader.u16().unwrap_or(0) {
+        reader.key_column();
+    }
+    &from_key[..from_key.len() - reader.0.len()]
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -251,7 +261,6 @@ mod tests {
         let mut writer = RecordWriter::new(Operation::Update, 2, &mut out);
         writer.key(3, text("7"), text("7"));
         writer.key(1, text("\"a b\""), text("a b"));
-        assert_eq!(writer.key_texts(), [b"7".as_slice(), b"a b"]);
         writer.part(2, json("19"), Some(json("16")));
         writer.part(5, fails, None::<fn(&mut Vec<u8>) -> bool>);
         writer.end();
@@ -286,6 +295,7 @@ mod tests {
                     old: Value::Absent,
                 },
             ],
+            name: b"",
         };
         assert_eq!(Record::decode(&encoded()), Some(expected));
     }
@@ -301,6 +311,27 @@ mod tests {
             (record.operation, record.key.len(), record.parts.len()),
             (Operation::Delete, 1, 0)
         );
+    }
+
+    #[test]
+    fn what_happened_to_a_relation_reads_back() {
+        let mut out = Vec::new();
+        control(Control::Gone, b"public.person", &mut out);
+        let record = Record::decode(&out).unwrap();
+        assert_eq!(record.operation, Operation::Control(Control::Gone));
+        assert_eq!(record.name, b"public.person");
+        assert!(record.key.is_empty() && record.parts.is_empty());
+    }
+
+    #[test]
+    fn the_key_of_a_record_does_not_depend_on_the_rest_of_it() {
+        let mut other = Vec::new();
+        let mut writer = RecordWriter::new(Operation::Delete, 2, &mut other);
+        writer.key(3, text("7"), text("7"));
+        writer.key(1, text("\"a b\""), text("a b"));
+        writer.end();
+        assert_eq!(encoded_key(&encoded()), encoded_key(&other));
+        assert_eq!(encoded_key(b""), b"");
     }
 
     #[test]

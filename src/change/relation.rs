@@ -14,6 +14,16 @@ pub struct RelationNames {
 }
 
 impl RelationNames {
+    /// Of a relation that has been dropped: its qualified name is all that is left.
+    pub fn gone(qualified: &[u8]) -> Self {
+        Self {
+            schema: Vec::new(),
+            name: Vec::new(),
+            qualified: qualified.to_vec(),
+            columns: Vec::new(),
+        }
+    }
+
     /// `None` for a column that has been dropped.
     pub fn column(&self, number: ColumnNumber) -> Option<&[u8]> {
         let at = self

@@ -7,22 +7,42 @@ use pgrx::pg_sys::Oid;
 
 use super::interned;
 use crate::change::inline;
-use crate::change::outbox::Outbox;
+use crate::change::outbox::Changes;
 use crate::change::recipients::Recipients;
 use crate::tables::log::Log;
 use crate::tables::transaction::Contents;
 
-/// Stores the changes, which are in their order, or returns them for the transaction's row.
-pub fn append(outbox: &Outbox, epoch: u16, xid: u64) -> Contents {
-    if let Some(contents) = small(outbox) {
-        return contents;
+/// The changes, which are in their order, for the transaction's row: a few short ones of one relation for the same
+/// recipients.
+pub fn small(changes: &Changes) -> Option<Contents> {
+    let (first, _) = changes.iter().next()?;
+    let alike = changes.iter().all(|(change, _)| {
+        change.relation == first.relation && change.recipients == first.recipients
+    });
+    if !alike {
+        return None;
     }
+    let encoded = inline::encode(
+        changes
+            .iter()
+            .map(|(change, record)| (change.order, record)),
+    )?;
+    let set = interned::id(&first.recipients);
+    Some(Contents::Inline {
+        set,
+        relation: Oid::from_u32(first.relation),
+        changes: encoded,
+    })
+}
+
+/// Stores the changes in the log, in the order in which they stand. Returns their recipient sets.
+pub fn append(changes: &Changes, epoch: u16, xid: u64) -> BTreeSet<i64> {
     let log = Log::open(epoch, xid);
     let mut append = log.append();
     let mut sets = BTreeSet::new();
     // Neighbours mostly concern the same recipients.
     let mut last: Option<(*const Recipients, i64)> = None;
-    for (change, record) in outbox.iter() {
+    for (change, record) in changes.iter() {
         let recipients = Rc::as_ptr(&change.recipients);
         let set = match last {
             Some((pointer, set)) if pointer == recipients => set,
@@ -34,25 +54,5 @@ pub fn append(outbox: &Outbox, epoch: u16, xid: u64) -> Contents {
         append.change(set, change.order, relation, record);
     }
     append.end();
-    Contents::Logged {
-        sets: sets.into_iter().collect(),
-    }
-}
-
-/// A few short changes of one relation for the same recipients.
-fn small(outbox: &Outbox) -> Option<Contents> {
-    let (first, _) = outbox.iter().next()?;
-    let alike = outbox.iter().all(|(change, _)| {
-        change.relation == first.relation && change.recipients == first.recipients
-    });
-    if !alike {
-        return None;
-    }
-    let changes = inline::encode(outbox.iter().map(|(change, record)| (change.order, record)))?;
-    let set = interned::id(&first.recipients);
-    Some(Contents::Inline {
-        set,
-        relation: Oid::from_u32(first.relation),
-        changes,
-    })
+    sets
 }

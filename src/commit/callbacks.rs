@@ -12,8 +12,8 @@ use std::cell::Cell;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, SubXactEvent, XactEvent};
 
-use super::{append, interned, notify, position};
-use crate::change::outbox::{self, Outbox};
+use super::{append, interned, notify, position, spill};
+use crate::change::outbox;
 use crate::change::replay::{self, Replay};
 use crate::error::{Error, raise};
 use crate::pg::lock;
@@ -37,6 +37,7 @@ thread_local! {
 pub fn init(replay: SendReplay, at_rollback: fn()) {
     REPLAY.set(Some(replay));
     AT_ROLLBACK.set(Some(at_rollback));
+    outbox::set_spill(spill::spill);
     // SAFETY: called once per backend; the functions live as long as the library, which is never unloaded.
     unsafe {
         pg_sys::RegisterXactCallback(Some(at_transaction_event), std::ptr::null_mut());
@@ -75,11 +76,15 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
 ) {
     let level = nest_level();
     match event {
+        SubXactEvent::SUBXACT_EVENT_PRE_COMMIT_SUB => spill::before_sub_commit(),
         SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
+            spill::at_sub_commit(level);
             outbox::with(|outbox| outbox.at_sub_commit(level));
             replay::with(|replays| replays.at_sub_commit(level));
         }
         SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            interned::at_rollback();
+            spill::at_sub_abort(level);
             outbox::with(|outbox| outbox.at_sub_abort(level));
             replay::with(|replays| replays.at_sub_abort(level));
             rolled_back();
@@ -96,24 +101,30 @@ fn rolled_back() {
 
 fn clear() {
     drop(outbox::take());
+    drop(spill::take());
     drop(replay::take());
 }
 
+fn has_events() -> bool {
+    outbox::with(|outbox| !outbox.is_empty()) || !spill::is_empty()
+}
+
 fn pre_prepare() {
-    if outbox::with(|outbox| !outbox.is_empty()) || replay::with(|replays| !replays.is_empty()) {
+    if has_events() || replay::with(|replays| !replays.is_empty()) {
         raise(Error::TwoPhase);
     }
 }
 
 /// The last thing of ours that a transaction does. One whose changes matched nobody is not here.
 fn pre_commit() {
-    let (outbox, replays) = (outbox::take(), replay::take());
-    if (outbox.is_empty() && replays.is_empty()) || !registry::exists() {
+    let has_events = has_events();
+    let replays = replay::take();
+    if (!has_events && replays.is_empty()) || !registry::exists() {
         return;
     }
     // What the owners may read now decides what they are told.
     accept_invalidations();
-    let flushed = (!outbox.is_empty()).then(|| flush(outbox));
+    let flushed = has_events.then(flush);
     // The last lock but NOTIFY's own, and held until the commit is visible to all.
     lock::wait_without_timeout();
     position::lock();
@@ -141,11 +152,21 @@ struct Flushed {
 }
 
 /// Everything that can be done before the lock is taken.
-fn flush(mut outbox: Outbox) -> Flushed {
-    outbox.sort();
+fn flush() -> Flushed {
+    let mut changes = outbox::take().take_all();
+    changes.sort();
     let (epoch, xid) = (transaction::epoch(true), top_xid());
-    let contents = append::append(&outbox, epoch, xid);
-    let notifications = notify::Notifications::render(&outbox, xid);
+    let (contents, notifications) = if spill::is_empty() {
+        let contents = append::small(&changes)
+            .unwrap_or_else(|| transaction::Contents::logged(append::append(&changes, epoch, xid)));
+        (contents, notify::Notifications::of_changes(&changes, xid))
+    } else {
+        spill::store(nest_level(), changes);
+        let spilled = spill::take();
+        let _snapshot = ActiveSnapshot::push();
+        let notifications = notify::Notifications::of_log(&spilled, epoch, xid);
+        (transaction::Contents::logged(spilled.sets), notifications)
+    };
     Flushed {
         epoch,
         xid,

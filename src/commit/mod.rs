@@ -6,5 +6,6 @@ mod callbacks;
 mod interned;
 mod notify;
 mod position;
+mod spill;
 
 pub use callbacks::init;

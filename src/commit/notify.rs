@@ -6,15 +6,21 @@ use std::rc::Rc;
 
 use pgrx::pg_sys::Oid;
 
+use super::spill::Spilled;
 use crate::change::cursor::ChangeOrder;
-use crate::change::event::{self, Change, Event};
+use crate::change::event::{self, Change, Event, Readable};
 use crate::change::operation::SessionId;
-use crate::change::outbox::Outbox;
+use crate::change::outbox::Changes;
 use crate::change::payload::{self, Notification, Payload};
+use crate::change::recipients::Recipients;
 use crate::change::record::Record;
+use crate::change::relation::RelationNames;
 use crate::gucs;
 use crate::pg::notify;
+use crate::pg::table::Read;
 use crate::tables::addressee::{self, Relation};
+use crate::tables::log::Merge;
+use crate::tables::recipient_set;
 use crate::tables::session::{self, Notify, Session};
 use crate::tables::transaction::Placed;
 
@@ -45,73 +51,118 @@ enum Content {
     Nudge { count: u64 },
 }
 
-/// A session that gets events of this transaction.
-struct Recipient {
-    session: Rc<Session>,
-    channel: Rc<CString>,
-    /// How many events it gets.
+/// How many events of a transaction each session gets, and the place of its last one.
+#[derive(Default)]
+pub struct Tally(HashMap<SessionId, Count>);
+
+#[derive(Clone, Copy)]
+struct Count {
     total: u64,
-    /// How many of them have been queued one by one.
-    queued: u64,
-    /// The place of its last event.
     last: (ChangeOrder, u16),
+}
+
+impl Tally {
+    /// Counts the events that these changes are.
+    pub fn count(&mut self, changes: &Changes, audience: &mut Audience) {
+        for (change, record) in changes.iter() {
+            let told = Told {
+                order: change.order,
+                relation: change.relation,
+                recipients: &change.recipients,
+                record,
+            };
+            audience.visit(told, |session, event| {
+                let place = (event.change.order, event.field());
+                self.add_one(session.id, 1, place);
+            });
+        }
+    }
+
+    pub fn add(&mut self, other: Self) {
+        for (session, count) in other.0 {
+            self.add_one(session, count.total, count.last);
+        }
+    }
+
+    fn add_one(&mut self, session: SessionId, total: u64, last: (ChangeOrder, u16)) {
+        let count = self.0.entry(session).or_insert(Count { total: 0, last });
+        count.total += total;
+        count.last = count.last.max(last);
+    }
+
+    /// Whether the session's events are notified one by one, as far as their number decides it.
+    fn is_one_by_one(&self, session: &Session) -> bool {
+        let limit = gucs::NOTIFY_LIMIT.get() as u64;
+        let total = self.0.get(&session.id).map_or(0, |count| count.total);
+        session.notify == Notify::Payload && total > 0 && (limit == 0 || total <= limit)
+    }
+}
+
+/// A session whose events are notified one by one.
+struct Listener {
+    channel: Rc<CString>,
+    queued: u64,
+    /// Its newest event; whether it is the last one is not known before there is no other.
+    held: Option<Held>,
     /// An event of it could not be sent, so that the ones after it are not either: a nudge stands for them.
     stopped: bool,
 }
 
-impl Recipient {
-    /// Whether its events are notified one by one, as far as their number decides it.
-    fn one_by_one(&self) -> bool {
-        let limit = gucs::NOTIFY_LIMIT.get() as u64;
-        self.session.notify == Notify::Payload && (limit == 0 || self.total <= limit)
-    }
+struct Held {
+    notification: Notification,
+    order: ChangeOrder,
+    field: u16,
 }
 
 impl Notifications {
-    /// Renders what the sessions are to hear of the changes, which are in their order.
-    pub fn render(outbox: &Outbox, xid: u64) -> Self {
-        let mut recipients = Recipients::default();
-        recipients.visit(outbox, |recipient, event| {
-            recipient.total += 1;
-            recipient.last = (event.change.order, event.field());
-        });
-        let mut queued = Vec::new();
-        let mut budget = gucs::NOTIFY_BYTES.get() as usize * 1024;
-        recipients.visit(outbox, |recipient, event| {
-            if recipient.stopped || !recipient.one_by_one() {
-                return;
-            }
-            let format = recipient.session.format;
-            let last = recipient.queued + 1 == recipient.total;
-            let payload = Notification::render(event, format, xid).finish(last);
-            match payload.filter(|payload| payload.len() <= budget) {
-                Some(payload) => {
-                    budget -= payload.len();
-                    recipient.queued += 1;
-                    queued.push(Queued {
-                        channel: Rc::clone(&recipient.channel),
-                        order: event.change.order,
-                        field: event.field(),
-                        content: Content::Event(payload),
-                    });
-                }
-                None => recipient.stopped = true,
-            }
-        });
-        for recipient in recipients.sessions.into_values().flatten() {
-            let rest = recipient.total - recipient.queued;
-            if rest > 0 && recipient.session.notify != Notify::Off {
-                let (order, field) = recipient.last;
-                let content = Content::Nudge { count: rest };
-                queued.push(Queued {
-                    channel: recipient.channel,
-                    order,
-                    field,
-                    content,
-                });
-            }
+    /// Renders what the sessions are to hear of these changes, which are in their order.
+    pub fn of_changes(changes: &Changes, xid: u64) -> Self {
+        let mut audience = Audience::default();
+        let mut tally = Tally::default();
+        tally.count(changes, &mut audience);
+        let mut sending = Sending::new(xid, &tally);
+        for (change, record) in changes.iter() {
+            let told = Told {
+                order: change.order,
+                relation: change.relation,
+                recipients: &change.recipients,
+                record,
+            };
+            audience.visit(told, |session, event| sending.event(session, event));
         }
-        Self { queued }
+        sending.end()
+    }
+
+    /// Renders what the sessions are to hear of a transaction whose changes are in the log.
+    pub fn of_log(spilled: &Spilled, epoch: u16, xid: u64) -> Self {
+        let mut audience = Audience::default();
+        let mut sending = Sending::new(xid, &spilled.tally);
+        // Sets without a session that hears one by one are not read again.
+        let sets: HashMap<i64, Recipients> = spilled
+            .sets
+            .iter()
+            .filter_map(|&set| Some((set, recipient_set::load(set, Read::Latest)?)))
+            .filter(|(_, recipients)| {
+                recipients.iter().any(|recipient| {
+                    addressee::session(recipient.session)
+                        .is_some_and(|session| spilled.tally.is_one_by_one(&session))
+                })
+            })
+            .collect();
+        let mut merge = Merge::new(epoch, xid, None, Read::Latest);
+        sets.keys().for_each(|&set| merge.add_set(set));
+        while !sending.is_done()
+            && let Some(entry) = merge.next()
+        {
+            let told = Told {
+                order: entry.order,
+                relation: entry.relation.to_u32(),
+                recipients: &sets[&entry.set],
+                record: &entry.record,
+            };
+            audience.visit(told, |session, event| sending.event(session, event));
+        }
+        sending.end()
     }
 
     /// Queues them for the commit. The caller holds the commit lock. Nothing is queued when the server's
@@ -134,52 +185,169 @@ impl Notifications {
     }
 }
 
-/// The sessions of a transaction, and its relations.
-#[derive(Default)]
-struct Recipients {
-    /// `None` for one that has been deleted.
-    sessions: HashMap<SessionId, Option<Recipient>>,
-    /// `None` for one that has been dropped.
-    relations: HashMap<u32, Option<Rc<Relation>>>,
+/// Notifications that are being rendered.
+struct Sending<'a> {
+    xid: u64,
+    tally: &'a Tally,
+    listeners: HashMap<SessionId, Listener>,
+    queued: Vec<Queued>,
+    /// How many bytes may still be notified. Nothing at all once an event did not fit.
+    budget: usize,
 }
 
-impl Recipients {
-    /// Calls `visit` for each event of each session, in order.
-    fn visit(&mut self, outbox: &Outbox, mut visit: impl FnMut(&mut Recipient, &Event)) {
-        for (change, record) in outbox.iter() {
-            let relation = self
-                .relations
-                .entry(change.relation)
-                .or_insert_with(|| addressee::relation(Oid::from_u32(change.relation)));
-            let Some(relation) = relation else { continue };
-            let record = Record::decode(record).expect("we have just written it");
-            let told = Change {
-                order: change.order,
-                relation: &relation.names,
-                record: &record,
-            };
-            for share in change.recipients.iter() {
-                let entry = self
-                    .sessions
-                    .entry(share.session)
-                    .or_insert_with(|| find(share.session));
-                let Some(recipient) = entry else { continue };
-                let readable = relation.readable(recipient.session.owner);
-                event::for_each(told, share, &readable, |event| visit(recipient, &event));
+impl<'a> Sending<'a> {
+    fn new(xid: u64, tally: &'a Tally) -> Self {
+        Self {
+            xid,
+            tally,
+            listeners: HashMap::new(),
+            queued: Vec::new(),
+            budget: gucs::NOTIFY_BYTES.get() as usize * 1024,
+        }
+    }
+
+    /// Whether no further event can be sent.
+    fn is_done(&self) -> bool {
+        self.budget == 0
+    }
+
+    /// The next event of a session.
+    fn event(&mut self, session: &Session, event: &Event) {
+        if self.is_done() || !self.tally.is_one_by_one(session) {
+            return;
+        }
+        let listener = self
+            .listeners
+            .entry(session.id)
+            .or_insert_with(|| Listener {
+                channel: Rc::new(session::channel(session.id)),
+                queued: 0,
+                held: None,
+                stopped: false,
+            });
+        if listener.stopped {
+            return;
+        }
+        let held = listener.held.replace(Held {
+            notification: Notification::render(event, session.format, self.xid),
+            order: event.change.order,
+            field: event.field(),
+        });
+        if let Some(held) = held {
+            queue(listener, held, false, &mut self.budget, &mut self.queued);
+        }
+    }
+
+    fn end(mut self) -> Notifications {
+        for (&id, count) in &self.tally.0 {
+            let mut sent = 0;
+            if let Some(listener) = self.listeners.get_mut(&id) {
+                if let Some(held) = listener.held.take().filter(|_| !listener.stopped) {
+                    queue(listener, held, true, &mut self.budget, &mut self.queued);
+                }
+                sent = listener.queued;
+                if !listener.stopped && !self.is_done() {
+                    continue;
+                }
             }
+            let session = addressee::session(id).filter(|session| session.notify != Notify::Off);
+            if session.is_some() && sent < count.total {
+                let (order, field) = count.last;
+                self.queued.push(Queued {
+                    channel: Rc::new(session::channel(id)),
+                    order,
+                    field,
+                    content: Content::Nudge {
+                        count: count.total - sent,
+                    },
+                });
+            }
+        }
+        // A channel's notifications arrive in the order of their cursors.
+        self.queued
+            .sort_by_key(|queued| (queued.order, queued.field));
+        Notifications {
+            queued: self.queued,
         }
     }
 }
 
-fn find(id: SessionId) -> Option<Recipient> {
-    let session = addressee::session(id)?;
-    let last = (ChangeOrder::new(0, true, 0), 0);
-    Some(Recipient {
-        channel: Rc::new(session::channel(id)),
-        session,
-        total: 0,
-        queued: 0,
-        last,
-        stopped: false,
-    })
+/// Queues an event, or stops: what does not fit is not sent, nor what comes after it.
+fn queue(
+    listener: &mut Listener,
+    held: Held,
+    is_last: bool,
+    budget: &mut usize,
+    queued: &mut Vec<Queued>,
+) {
+    let Some(payload) = held.notification.finish(is_last) else {
+        listener.stopped = true;
+        listener.held = None;
+        return;
+    };
+    if payload.len() > *budget {
+        *budget = 0;
+        return;
+    }
+    *budget -= payload.len();
+    listener.queued += 1;
+    queued.push(Queued {
+        channel: Rc::clone(&listener.channel),
+        order: held.order,
+        field: held.field,
+        content: Content::Event(payload),
+    });
+}
+
+/// A change with those whom it concerns.
+struct Told<'a> {
+    order: ChangeOrder,
+    /// Oid of the relation.
+    relation: u32,
+    recipients: &'a Recipients,
+    record: &'a [u8],
+}
+
+/// The sessions of a transaction, and its relations.
+#[derive(Default)]
+pub struct Audience {
+    /// `None` for one that has been deleted.
+    sessions: HashMap<SessionId, Option<Rc<Session>>>,
+    /// `None` for one that has been dropped.
+    relations: HashMap<u32, Option<Rc<Relation>>>,
+}
+
+impl Audience {
+    /// Calls `visit` for each event that the change is for each session, in order.
+    fn visit(&mut self, told: Told, mut visit: impl FnMut(&Session, &Event)) {
+        let relation = self
+            .relations
+            .entry(told.relation)
+            .or_insert_with(|| addressee::relation(Oid::from_u32(told.relation)))
+            .as_deref();
+        let record = Record::decode(told.record).expect("we have just written it");
+        let gone = RelationNames::gone(record.name);
+        let names = match relation {
+            _ if !record.name.is_empty() => &gone,
+            Some(relation) => &relation.names,
+            None => return,
+        };
+        let change = Change {
+            order: told.order,
+            relation: names,
+            record: &record,
+        };
+        for share in told.recipients.iter() {
+            let session = self
+                .sessions
+                .entry(share.session)
+                .or_insert_with(|| addressee::session(share.session));
+            let Some(session) = session else { continue };
+            let readable = match relation {
+                Some(relation) => relation.readable(session.owner),
+                None => Rc::new(Readable::Columns(Vec::new())),
+            };
+            event::for_each(change, share, &readable, |event| visit(session, &event));
+        }
+    }
 }

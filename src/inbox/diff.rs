@@ -12,6 +12,7 @@ use crate::tables::session::Session;
 const GREEN: &[u8] = b"\x1b[32m";
 const RED: &[u8] = b"\x1b[31m";
 const YELLOW: &[u8] = b"\x1b[33m";
+const MAGENTA: &[u8] = b"\x1b[35m";
 const RESET: &[u8] = b"\x1b[0m";
 
 /// A line per event after the cursor, with terminal colours if `color` is set.
@@ -26,12 +27,13 @@ pub fn lines(session: Session, after: Cursor, color: bool) -> Vec<Vec<u8>> {
     lines
 }
 
-/// `+ public.person 5  {…}`, `- public.person 4`, `~ public.person 3  score: 16 → 19`
+/// `+ public.person 5  {…}`, `- public.person 4`, `~ public.person 3  score: 16 → 19`, `! public.person  truncate`
 fn line(event: &Event, color: bool) -> Vec<u8> {
     let (sign, paint) = match event.content {
         Content::RowInsert { .. } => (b"+ ", GREEN),
         Content::RowDelete => (b"- ", RED),
         Content::FieldUpdate { .. } => (b"~ ", YELLOW),
+        Content::Control { .. } => (b"! ", MAGENTA),
     };
     let mut line = Vec::new();
     if color {
@@ -42,6 +44,10 @@ fn line(event: &Event, color: bool) -> Vec<u8> {
     line.push(b' ');
     key(event, &mut line);
     match event.content {
+        Content::Control { .. } => {
+            line.push(b' ');
+            line.extend_from_slice(event.operation().event_type().as_bytes());
+        }
         Content::RowInsert { .. } => {
             line.extend_from_slice(b"  ");
             let mut row = Object::new(&mut line);
@@ -66,9 +72,10 @@ fn line(event: &Event, color: bool) -> Vec<u8> {
     line
 }
 
-/// The key's text: `3`, or `(3, x)` of a compound key.
+/// The key's text: `3`, or `(3, x)` of a compound key; none for an event of the whole relation.
 fn key(event: &Event, line: &mut Vec<u8>) {
     match event.key() {
+        [] => {}
         [key] => line.extend_from_slice(key.text),
         keys => {
             line.push(b'(');

@@ -45,7 +45,7 @@ fn events(
         name!(cursor, Text),
         name!(kind, Text),
         name!(relation, Text),
-        name!(key, Json),
+        name!(key, Option<Json>),
         name!(column_name, Option<Text>),
         name!(value, Option<Json>),
         name!(old_value, Option<Json>),
@@ -66,8 +66,11 @@ fn events(
         |event, place| {
             let event_json = payload::render(event, format, place.stamp.xid);
             let (value, old_value) = values(event);
-            let mut key = Vec::new();
-            payload::key(event.change.relation, event.key(), &mut key);
+            let key = (!event.key().is_empty()).then(|| {
+                let mut key = Vec::new();
+                payload::key(event.change.relation, event.key(), &mut key);
+                key
+            });
             Row {
                 cursor: place.cursor,
                 kind: event.operation().event_type(),
@@ -75,7 +78,9 @@ fn events(
                 key,
                 column: match event.content {
                     Content::FieldUpdate { column, .. } => Some(column.to_vec()),
-                    Content::RowInsert { .. } | Content::RowDelete => None,
+                    Content::RowInsert { .. } | Content::RowDelete | Content::Control { .. } => {
+                        None
+                    }
                 },
                 value,
                 old_value,
@@ -95,7 +100,7 @@ type Change = (
     Text,
     Text,
     Text,
-    Json,
+    Option<Json>,
     Option<Text>,
     Option<Json>,
     Option<Json>,
@@ -110,7 +115,7 @@ struct Row {
     cursor: Cursor,
     kind: &'static str,
     relation: Vec<u8>,
-    key: Vec<u8>,
+    key: Option<Vec<u8>>,
     column: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     old_value: Option<Vec<u8>>,
@@ -129,7 +134,7 @@ impl Row {
             Text(self.cursor.to_string().into_bytes()),
             Text(self.kind.into()),
             Text(self.relation),
-            Json(self.key),
+            self.key.map(Json),
             self.column.map(Text),
             self.value.map(Json),
             self.old_value.map(Json),
@@ -159,7 +164,7 @@ fn values(event: &Event) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
             object.end();
             (Some(row), None)
         }
-        Content::RowDelete => (None, None),
+        Content::RowDelete | Content::Control { .. } => (None, None),
         Content::FieldUpdate { part, .. } => (json(part.new), json(part.old)),
     }
 }

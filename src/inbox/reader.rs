@@ -19,9 +19,10 @@ use crate::error::{Error, raise};
 use crate::pg::relation::Glimpse;
 use crate::pg::table::Read;
 use crate::pg::{relation, role};
+use crate::tables::log::{Entry, Merge};
 use crate::tables::session::Session;
 use crate::tables::transaction::{OfSet, Placed};
-use crate::tables::{log, recipient_set, transaction};
+use crate::tables::{recipient_set, transaction};
 
 /// Rows that one index scan fetches at most.
 const CHUNK: usize = 1000;
@@ -73,34 +74,6 @@ struct Source {
     set: i64,
     /// If they are in the transaction's row; otherwise they are in the log.
     inline: Option<(Oid, Vec<u8>)>,
-}
-
-impl Source {
-    /// The changes from `from` on, in order; those of the log at most [`CHUNK`] at a time.
-    fn entries(&self, placed: &Placed, from: Option<ChangeOrder>, read: Read) -> Vec<log::Entry> {
-        let Some((relation, changes)) = &self.inline else {
-            return log::read(
-                placed.position.epoch,
-                placed.xid,
-                self.set,
-                from,
-                CHUNK,
-                read,
-            );
-        };
-        let changes = inline::decode(changes).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
-        let entry = |(order, record): (ChangeOrder, &[u8])| log::Entry {
-            order,
-            relation: *relation,
-            set: self.set,
-            record: record.to_vec(),
-        };
-        changes
-            .into_iter()
-            .filter(|(order, _)| from.is_none_or(|from| *order >= from))
-            .map(entry)
-            .collect()
-    }
 }
 
 /// An event at its place, as it is handed to the caller.
@@ -238,35 +211,26 @@ impl Reader {
         after: Option<(ChangeOrder, u16)>,
         visit: &mut impl FnMut(&Event) -> bool,
     ) {
-        let mut from = after.map(|(order, _)| order);
-        loop {
-            let mut entries = Vec::new();
-            let mut horizon = None;
-            for source in sources {
-                let of_source = source.entries(placed, from, self.read);
-                if of_source.len() == CHUNK {
-                    let last = of_source[CHUNK - 1].order;
-                    horizon = Some(horizon.map_or(last, |horizon: ChangeOrder| horizon.min(last)));
-                }
-                entries.extend(of_source);
-            }
-            entries.sort_unstable_by_key(|entry| entry.order);
-            for entry in entries
-                .iter()
-                .take_while(|entry| horizon.is_none_or(|to| entry.order <= to))
-            {
-                if !self.events(entry, after, visit) {
-                    return;
-                }
-            }
-            match horizon {
-                Some(horizon) => {
-                    from = Some(ChangeOrder {
-                        arrival: horizon.arrival + 1,
-                        ..horizon
-                    })
-                }
-                None => return,
+        let from = after.map(|(order, _)| order);
+        let mut merge = Merge::new(placed.position.epoch, placed.xid, from, self.read);
+        for Source { set, inline } in sources {
+            let Some((relation, changes)) = inline else {
+                merge.add_set(*set);
+                continue;
+            };
+            let changes =
+                inline::decode(changes).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
+            let entry = |(order, record): (ChangeOrder, &[u8])| Entry {
+                order,
+                relation: *relation,
+                set: *set,
+                record: record.to_vec(),
+            };
+            merge.add_entries(*set, changes.into_iter().map(entry));
+        }
+        while let Some(entry) = merge.next() {
+            if !self.events(&entry, after, visit) {
+                return;
             }
         }
     }
@@ -274,16 +238,23 @@ impl Reader {
     /// Visits the session's events of one changed row; false once `visit` has returned it.
     fn events(
         &mut self,
-        entry: &log::Entry,
+        entry: &Entry,
         after: Option<(ChangeOrder, u16)>,
         visit: &mut impl FnMut(&Event) -> bool,
     ) -> bool {
-        let (Some(share), Some(relation)) = (self.share(entry.set), self.relation(entry.relation))
-        else {
-            return true;
-        };
         let record =
             Record::decode(&entry.record).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
+        let relation = if record.name.is_empty() {
+            self.relation(entry.relation)
+        } else {
+            Some(Rc::new(Relation {
+                names: RelationNames::gone(record.name),
+                readable: Readable::Columns(Vec::new()),
+            }))
+        };
+        let (Some(share), Some(relation)) = (self.share(entry.set), relation) else {
+            return true;
+        };
         let change = Change {
             order: entry.order,
             relation: &relation.names,

@@ -35,8 +35,6 @@ pub struct Description {
     pub owner: Oid,
     pub namespace: Oid,
     pub row_security: bool,
-    /// Whether it has, or may have, inheritance children.
-    pub has_children: bool,
     /// Live columns, ascending by number.
     pub columns: Vec<Column>,
     /// The primary key's columns in key order; empty without one.
@@ -44,6 +42,10 @@ pub struct Description {
 }
 
 impl Description {
+    pub fn is_partitioned(&self) -> bool {
+        self.kind == Kind::PartitionedTable
+    }
+
     pub fn column(&self, number: i16) -> Option<&Column> {
         self.columns.iter().find(|column| column.number == number)
     }
@@ -176,6 +178,21 @@ pub fn describe(relation: Oid) -> Option<Description> {
     }
 }
 
+/// As [`describe`], without any lock: what has been committed is told even while somebody is altering the relation.
+/// For a writer's backend, which must wait for nobody.
+pub fn peek(relation: Oid) -> Option<Description> {
+    // SAFETY: the server counts the use of the entry, which stays valid until it is closed.
+    unsafe {
+        let open = pg_sys::RelationIdGetRelation(relation);
+        if open.is_null() {
+            return None;
+        }
+        let description = of_open(open);
+        pg_sys::RelationClose(open);
+        Some(description)
+    }
+}
+
 /// What the catalog says of a relation, unless somebody is altering or dropping it.
 pub enum Glimpse {
     Known(Box<Description>),
@@ -198,18 +215,13 @@ pub fn glimpse(relation: Oid) -> Glimpse {
 /// # Safety
 /// The relation is open.
 pub unsafe fn of_open(relation: pg_sys::Relation) -> Description {
-    // The writer's settings do not decide how a name is quoted.
-    let _pinned = PinnedSettings::new();
     // SAFETY: the caller's promise; the form, the descriptor and the index list belong to the open entry.
     unsafe {
         let form = &*(*relation).rd_rel;
         let descriptor = (*relation).rd_att;
         let schema = c_string(pg_sys::get_namespace_name(form.relnamespace));
         let name = c_string(form.relname.data.as_ptr());
-        let qualified = c_string(pg_sys::quote_qualified_identifier(
-            c_text(&schema).as_ptr(),
-            c_text(&name).as_ptr(),
-        ));
+        let qualified = qualified(&schema, &name);
         let columns = (0..(*descriptor).natts as usize)
             .map(|at| compat::tuple_desc_attr(descriptor, at))
             .filter(|attribute| !attribute.attisdropped)
@@ -244,28 +256,34 @@ pub unsafe fn of_open(relation: pg_sys::Relation) -> Description {
             owner: form.relowner,
             namespace: form.relnamespace,
             row_security: form.relrowsecurity,
-            has_children: form.relhassubclass,
             columns,
             key: primary_key(relation),
         }
     }
 }
 
-/// The columns of the primary key, a deferrable one too, in key order.
+/// The columns of the primary key, a deferrable one too, in key order. Takes no lock on its index.
 unsafe fn primary_key(relation: pg_sys::Relation) -> Vec<i16> {
-    // SAFETY: the caller's promise; each index is open while its form is read.
+    // SAFETY: the caller's promise; a cached row stays until it is released, and begins with the columns of the
+    // form that never vary.
     unsafe {
         let indexes = pgrx::PgList::<Oid>::from_pg(pg_sys::RelationGetIndexList(relation));
         for index in indexes.iter_oid() {
-            let index = pg_sys::index_open(index, pg_sys::AccessShareLock as i32);
-            let form = &*(*index).rd_index;
+            let row = pg_sys::SearchSysCache1(
+                pg_sys::SysCacheIdentifier::INDEXRELID as i32,
+                index.into(),
+            );
+            if row.is_null() {
+                continue;
+            }
+            let form = &*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_index>();
             let key = form.indisprimary.then(|| {
                 form.indkey
                     .values
                     .as_slice(form.indnkeyatts as usize)
                     .to_vec()
             });
-            pg_sys::index_close(index, pg_sys::AccessShareLock as i32);
+            pg_sys::ReleaseSysCache(row);
             if let Some(key) = key {
                 return key;
             }
@@ -285,6 +303,18 @@ pub fn is_system(description: &Description) -> bool {
     }
 }
 
+/// `schema.name` as SQL writes it, each quoted where it needs it, whatever the writer's settings are.
+pub fn qualified(schema: &[u8], name: &[u8]) -> Vec<u8> {
+    let _pinned = PinnedSettings::new();
+    // SAFETY: the strings are NUL-terminated.
+    unsafe {
+        c_string(pg_sys::quote_qualified_identifier(
+            c_text(schema).as_ptr(),
+            c_text(name).as_ptr(),
+        ))
+    }
+}
+
 /// A name as SQL writes it, quoted where it needs it.
 pub fn quoted(name: &[u8]) -> String {
     // SAFETY: the string is NUL-terminated.
@@ -298,37 +328,64 @@ fn c_text(bytes: &[u8]) -> CString {
 
 /// A trigger of a relation.
 pub struct Trigger {
+    pub oid: Oid,
     pub name: Vec<u8>,
     pub function: Oid,
-    /// It fires whatever the writer's `session_replication_role` is.
-    pub always: bool,
+    pub fires: Fires,
+    /// The server has made it from a partitioned table's.
+    pub is_clone: bool,
 }
 
-/// The triggers of a relation.
+/// `tgenabled`, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fires {
+    /// Whatever the writer's `session_replication_role` is.
+    Always,
+    /// For some writers only.
+    Sometimes,
+    Never,
+}
+
+/// The triggers of a relation, in the order in which they fire. Takes no lock.
 pub fn triggers(relation: Oid) -> Vec<Trigger> {
+    // SAFETY: the server counts the use of the entry, which stays valid until it is closed.
+    unsafe {
+        let open = pg_sys::RelationIdGetRelation(relation);
+        if open.is_null() {
+            return Vec::new();
+        }
+        let triggers = triggers_of(open);
+        pg_sys::RelationClose(open);
+        triggers
+    }
+}
+
+/// The triggers of a relation that is open, in the order in which they fire.
+///
+/// # Safety
+/// The relation is open.
+pub unsafe fn triggers_of(relation: pg_sys::Relation) -> Vec<Trigger> {
     // SAFETY: the descriptor belongs to the relation while it is open; the array has as many triggers as it
     // says.
     unsafe {
-        let open = pg_sys::relation_open(relation, pg_sys::AccessShareLock as i32);
-        let descriptor = (*open).trigdesc;
-        let triggers = if descriptor.is_null() {
-            Vec::new()
-        } else {
-            let triggers = std::slice::from_raw_parts(
-                (*descriptor).triggers,
-                (*descriptor).numtriggers as usize,
-            );
-            triggers
-                .iter()
-                .map(|trigger| Trigger {
-                    name: c_string(trigger.tgname),
-                    function: trigger.tgfoid,
-                    always: trigger.tgenabled as u8 == pg_sys::TRIGGER_FIRES_ALWAYS,
-                })
-                .collect()
+        let descriptor = (*relation).trigdesc;
+        if descriptor.is_null() {
+            return Vec::new();
+        }
+        let triggers =
+            std::slice::from_raw_parts((*descriptor).triggers, (*descriptor).numtriggers as usize);
+        let trigger = |trigger: &pg_sys::Trigger| Trigger {
+            oid: trigger.tgoid,
+            name: c_string(trigger.tgname),
+            function: trigger.tgfoid,
+            fires: match trigger.tgenabled as u8 {
+                pg_sys::TRIGGER_FIRES_ALWAYS => Fires::Always,
+                pg_sys::TRIGGER_DISABLED => Fires::Never,
+                _ => Fires::Sometimes,
+            },
+            is_clone: trigger.tgisclone,
         };
-        pg_sys::relation_close(open, pg_sys::NoLock as i32);
-        triggers
+        triggers.iter().map(trigger).collect()
     }
 }
 

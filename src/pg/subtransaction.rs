@@ -4,46 +4,87 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, pg_sys};
 use std::panic::AssertUnwindSafe;
 
+/// What a subtransaction puts back when it ends, as PL/pgSQL's exception blocks do it.
+#[derive(Clone, Copy)]
+struct Saved {
+    context: pg_sys::MemoryContext,
+    owner: pg_sys::ResourceOwner,
+}
+
+impl Saved {
+    fn begin() -> Self {
+        // SAFETY: a transaction is open.
+        unsafe {
+            let saved = Self {
+                context: pg_sys::CurrentMemoryContext,
+                owner: pg_sys::CurrentResourceOwner,
+            };
+            pg_sys::BeginInternalSubTransaction(std::ptr::null());
+            pg_sys::MemoryContextSwitchTo(saved.context);
+            saved
+        }
+    }
+
+    fn release(self) {
+        // SAFETY: ends the subtransaction that was begun above.
+        unsafe { pg_sys::ReleaseCurrentSubTransaction() };
+        self.put_back();
+    }
+
+    fn roll_back(self) {
+        // SAFETY: ends the subtransaction that was begun above.
+        unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() };
+        self.put_back();
+    }
+
+    fn put_back(self) {
+        // SAFETY: both outlive the subtransaction.
+        unsafe {
+            pg_sys::MemoryContextSwitchTo(self.context);
+            pg_sys::CurrentResourceOwner = self.owner;
+        }
+    }
+}
+
 /// Runs `body`; `None` if it raised, in which case nothing of what it did remains. A cancelled query, a
 /// shutdown and a lack of resources are raised on: they concern more than the body.
 pub fn catch<T>(body: impl FnOnce() -> T) -> Option<T> {
-    // SAFETY: a transaction is open. The memory context and the resource owner are put back as PL/pgSQL's
-    // exception blocks do it.
-    let (context, owner) = unsafe {
-        let saved = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
-        pg_sys::BeginInternalSubTransaction(std::ptr::null());
-        pg_sys::MemoryContextSwitchTo(saved.0);
-        saved
-    };
-    let restore = move || {
-        // SAFETY: both outlive the subtransaction.
-        unsafe {
-            pg_sys::MemoryContextSwitchTo(context);
-            pg_sys::CurrentResourceOwner = owner;
-        }
-    };
+    catch_error(body).ok()
+}
+
+/// As [`catch`]; says what was raised.
+pub fn catch_error<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    let saved = Saved::begin();
     let body = AssertUnwindSafe(body);
     pgrx::PgTryBuilder::new(AssertUnwindSafe(move || {
         let result = { body }.0();
-        // SAFETY: ends the subtransaction that was begun above.
-        unsafe { pg_sys::ReleaseCurrentSubTransaction() };
-        restore();
-        Some(result)
+        saved.release();
+        Ok(result)
     }))
     .catch_others(move |error: CaughtError| {
-        // SAFETY: ends the subtransaction that was begun above.
-        unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() };
-        restore();
+        saved.roll_back();
         match &error {
             CaughtError::PostgresError(report)
                 if !concerns_the_backend(report.sql_error_code()) =>
             {
-                None
+                Err(report.message().to_owned())
             }
             _ => error.rethrow(),
         }
     })
     .execute()
+}
+
+/// Runs `body`; if it returns false, nothing of what it did remains, its locks neither.
+pub fn attempt(body: impl FnOnce() -> bool) -> bool {
+    let saved = Saved::begin();
+    let has_succeeded = body();
+    if has_succeeded {
+        saved.release();
+    } else {
+        saved.roll_back();
+    }
+    has_succeeded
 }
 
 fn concerns_the_backend(code: PgSqlErrorCode) -> bool {

@@ -23,6 +23,8 @@ pub enum Read {
     Latest,
     /// What the statement's snapshot sees.
     Statement,
+    /// What the server itself sees of its catalog.
+    Catalog,
 }
 
 /// An open table. The lock is kept to the end of the transaction, as the server does for its tables.
@@ -49,13 +51,14 @@ impl Table {
     pub fn scan(&self, index: Oid, keys: &[Key], read: Read) -> Scan<'_> {
         let mut scan_keys: Vec<pg_sys::ScanKeyData> = keys.iter().map(Key::scan_key).collect();
         // SAFETY: the index belongs to the table; the scan lives no longer than the borrowed table, and the
-        // snapshot is either static or the active one, which the caller's statement keeps. The scan copies
-        // the keys.
+        // snapshot is either static, or the active one, which the caller's statement keeps, or, for null, the
+        // catalog's, which the scan takes itself. The scan copies the keys.
         unsafe {
             let index = pg_sys::index_open(index, pg_sys::AccessShareLock as i32);
             let snapshot = match read {
                 Read::Latest => &raw mut pg_sys::SnapshotSelfData,
                 Read::Statement => pg_sys::GetActiveSnapshot(),
+                Read::Catalog => std::ptr::null_mut(),
             };
             let descriptor = pg_sys::systable_beginscan_ordered(
                 self.relation,
@@ -92,6 +95,26 @@ impl Table {
         let mut row = row.0;
         // SAFETY: the relation is open.
         unsafe { pg_sys::CatalogTupleDelete(self.relation, &mut row) }
+    }
+}
+
+impl Table {
+    /// Deletes a row unless another transaction is changing it or has done so; waits for nobody.
+    pub fn delete_unless_busy(&self, row: RowId) {
+        let mut row = row.0;
+        let mut failure = pg_sys::TM_FailureData::default();
+        // SAFETY: the relation is open and a heap; what keeps the row from being deleted is told by the result.
+        unsafe {
+            pg_sys::heap_delete(
+                self.relation,
+                &mut row,
+                pg_sys::GetCurrentCommandId(true),
+                std::ptr::null_mut(),
+                false,
+                &mut failure,
+                false,
+            );
+        }
     }
 }
 
@@ -187,6 +210,10 @@ impl Row<'_> {
     fn required(&self, column: i16) -> Datum {
         self.datum(column)
             .expect("a NOT NULL column of our own tables")
+    }
+
+    pub fn bool(&self, column: i16) -> bool {
+        self.required(column).value() != 0
     }
 
     pub fn int2(&self, column: i16) -> i16 {

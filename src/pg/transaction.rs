@@ -10,6 +10,18 @@ pub fn nest_level() -> i32 {
     unsafe { pg_sys::GetCurrentTransactionNestLevel() }
 }
 
+/// The id of the command that is running.
+pub fn current_command() -> u32 {
+    // SAFETY: a transaction is open; the id is only read.
+    unsafe { pg_sys::GetCurrentCommandId(false) }
+}
+
+/// The id of the command with which the running statement began, if it has a snapshot.
+pub fn statement_command() -> Option<u32> {
+    // SAFETY: the active snapshot, if there is one, stays while the statement runs.
+    unsafe { pg_sys::ActiveSnapshotSet().then(|| (*pg_sys::GetActiveSnapshot()).curcid) }
+}
+
 /// The 64-bit id of the top-level transaction; it is assigned if it has none yet.
 pub fn top_xid() -> u64 {
     // SAFETY: a transaction is open.

@@ -6,3 +6,5 @@ mod sessions;
 mod subscribe;
 mod subscriptions;
 mod tracking;
+
+pub use tracking::cover;

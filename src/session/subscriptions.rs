@@ -90,9 +90,6 @@ pub fn watchable(oid: Oid) -> Description {
         Persistence::Unlogged => raise(Error::UnloggedTable { relation }),
         Persistence::Permanent => {}
     }
-    if description.kind == Kind::PartitionedTable || description.has_children {
-        raise(Error::Hierarchy { relation });
-    }
     if description.row_security {
         raise(Error::RowSecurity { relation });
     }
@@ -102,14 +99,24 @@ pub fn watchable(oid: Oid) -> Description {
     description
 }
 
-/// The number of a column; raises 42703.
+/// The number of a column; raises 42703, and 0A000 for a virtual one, which has no stored value.
 pub fn column(description: &Description, name: &str) -> i16 {
-    description.column_number(name).unwrap_or_else(|| {
+    let number = description.column_number(name).unwrap_or_else(|| {
         raise(Error::ColumnNotFound {
             relation: description.display(),
             column: name.into(),
         })
-    })
+    });
+    if description
+        .column(number)
+        .is_some_and(|column| column.is_virtual)
+    {
+        raise(Error::VirtualColumn {
+            relation: description.display(),
+            column: name.into(),
+        });
+    }
+    number
 }
 
 /// A session's owner needs SELECT on what it asks for: the relation, or all of its columns, or the one

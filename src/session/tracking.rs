@@ -1,62 +1,111 @@
-//! The trigger of a tracked table.
+//! The triggers of a tracked relation and of what it contains.
+//!
+//! A relation has a row trigger, which the server clones to its partitions, while each inheritance child gets its
+//! own; and each of them has a TRUNCATE trigger, which is never cloned.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
+
+use pgrx::pg_sys::Oid;
 
 use crate::error::{Error, raise};
 use crate::gucs;
-use crate::pg::relation::{self, Description};
-use crate::pg::{command, lock};
+use crate::pg::relation::{self, Description, Fires, Kind, Persistence};
+use crate::pg::{command, inheritance, lock, subtransaction, transaction};
+use crate::tables::descendant;
 use crate::tables::registry::registry;
 
-/// The row trigger's name on every tracked table that has none of this name.
-const ROW_TRIGGER: &str = "reldiff_row";
-
-/// Between two attempts to lock the table.
+/// Between two attempts to lock the relation.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What a relation has of the trigger that it needs.
+/// The triggers that a relation can need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trigger {
+    Row,
+    Truncate,
+}
+
+/// What a relation has of a trigger that it needs.
 enum State {
-    Tracked,
+    Fires,
     /// A trigger of ours that somebody has disabled, or made to fire at times only.
     Disabled {
         name: String,
     },
     /// None; this name is free.
-    Untracked {
+    Missing {
         name: String,
     },
 }
 
-/// Creates the relation's trigger if it has none, and enables one that is disabled. The lock that this needs
-/// would queue writers behind us, so it is only taken when it is free: raises 55P03 if it was not for
-/// `reldiff.track_timeout`.
-pub fn ensure(description: &Description) {
-    if matches!(state(description), State::Tracked) {
-        return;
-    }
-    let timeout = Duration::from_millis(gucs::TRACK_TIMEOUT.get() as u64);
-    let begun = Instant::now();
-    while !lock::try_relation_share_row_exclusive(description.oid) {
-        if begun.elapsed() >= timeout {
-            raise(Error::TrackTimeout {
-                relation: description.display(),
-            });
+impl Trigger {
+    fn function(self) -> Oid {
+        match self {
+            Self::Row => registry().capture_row,
+            Self::Truncate => registry().capture_truncate,
         }
-        lock::sleep(PAUSE.as_millis() as i64);
     }
-    let table = description.display();
-    // Another subscriber may have been faster.
-    match state(description) {
-        State::Tracked => {}
-        State::Disabled { name } => command::run_as(description.owner, &[enable(&table, &name)]),
-        State::Untracked { name } => {
-            let create = format!(
-                "CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {table} \
-                 FOR EACH ROW EXECUTE FUNCTION event.capture_row()"
-            );
-            command::run_as(description.owner, &[create, enable(&table, &name)]);
-            let name = std::ffi::CString::new(name).expect("a name of ours");
-            relation::depend_on_extension(description.oid, &name, registry().extension);
+
+    /// A trigger of ours is known by its function: it may have been renamed, and a user's may have its name.
+    fn state(self, description: &Description) -> State {
+        let triggers = relation::triggers(description.oid);
+        let own = triggers
+            .iter()
+            .find(|trigger| trigger.function == self.function() && !trigger.is_clone);
+        if let Some(own) = own {
+            return match own.fires {
+                Fires::Always => State::Fires,
+                Fires::Sometimes | Fires::Never => State::Disabled {
+                    name: relation::quoted(&own.name),
+                },
+            };
+        }
+        let name = match self {
+            // A table with a trigger of the same name could not become its partition any more.
+            Self::Row if description.is_partitioned() => {
+                format!(
+                    "reldiff_row_{:016x}",
+                    u64::from_le_bytes(transaction::random())
+                )
+            }
+            Self::Row => "reldiff_row".to_owned(),
+            Self::Truncate => "reldiff_truncate".to_owned(),
+        };
+        let is_free = |name: &String| {
+            triggers
+                .iter()
+                .all(|trigger| trigger.name != name.as_bytes())
+        };
+        let mut names =
+            std::iter::once(name.clone()).chain((1..).map(|number| format!("{name}_{number}")));
+        State::Missing {
+            name: names.find(is_free).expect("one of endlessly many is free"),
+        }
+    }
+
+    /// Creates the trigger if it is missing, and makes it fire for every writer if it does not.
+    fn ensure(self, description: &Description) {
+        let table = description.display();
+        match self.state(description) {
+            State::Fires => {}
+            State::Disabled { name } => {
+                command::run_as(description.owner, &[enable(&table, &name)]);
+            }
+            State::Missing { name } => {
+                let create = match self {
+                    Self::Row => format!(
+                        "CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {table} \
+                         FOR EACH ROW EXECUTE FUNCTION event.capture_row()"
+                    ),
+                    Self::Truncate => format!(
+                        "CREATE TRIGGER {name} AFTER TRUNCATE ON {table} \
+                         FOR EACH STATEMENT EXECUTE FUNCTION event.capture_truncate()"
+                    ),
+                };
+                command::run_as(description.owner, &[create, enable(&table, &name)]);
+                let name = std::ffi::CString::new(name).expect("a name of ours");
+                relation::depend_on_extension(description.oid, &name, registry().extension);
+            }
         }
     }
 }
@@ -66,29 +115,104 @@ fn enable(table: &str, trigger: &str) -> String {
     format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
 }
 
-/// A trigger of ours is known by its function: it may have been renamed, and a user's may have its name.
-fn state(description: &Description) -> State {
-    let triggers = relation::triggers(description.oid);
-    let capture_row = registry().capture_row;
-    match triggers
-        .iter()
-        .find(|trigger| trigger.function == capture_row)
-    {
-        Some(ours) if ours.always => State::Tracked,
-        Some(ours) => State::Disabled {
-            name: relation::quoted(&ours.name),
-        },
-        None => {
-            let is_free = |name: &String| {
-                triggers
-                    .iter()
-                    .all(|trigger| trigger.name != name.as_bytes())
-            };
-            let mut names = std::iter::once(ROW_TRIGGER.to_owned())
-                .chain((1..).map(|number| format!("{ROW_TRIGGER}_{number}")));
-            State::Untracked {
-                name: names.find(is_free).expect("one of endlessly many is free"),
-            }
+/// Creates the triggers that the relation and what it contains need, and enables those that are disabled. The locks
+/// that this needs would queue writers behind us, so they are only taken when all are free: raises 55P03 if
+/// they were not for `reldiff.track_timeout`, and what [`Error::Member`] and [`Error::MemberKey`] say.
+pub fn ensure(description: &Description) {
+    if is_tracked(description) {
+        return;
+    }
+    let timeout = Duration::from_millis(gucs::TRACK_TIMEOUT.get() as u64);
+    let begun = Instant::now();
+    let try_lock = || {
+        std::iter::once(description.oid)
+            .chain(inheritance::descendants(description.oid))
+            .all(lock::try_relation_share_row_exclusive)
+    };
+    while !subtransaction::attempt(try_lock) {
+        if begun.elapsed() >= timeout {
+            raise(Error::TrackTimeout {
+                relation: description.display(),
+            });
         }
+        lock::sleep(PAUSE.as_millis() as i64);
+    }
+    // Attached while we looked and locked: as it is now that nobody can change it any more.
+    let members = inheritance::descendants(description.oid);
+    let descriptions: Vec<Description> = members
+        .iter()
+        .filter_map(|&member| relation::describe(member))
+        .collect();
+    for member in &descriptions {
+        check(description, member);
+    }
+    Trigger::Row.ensure(description);
+    Trigger::Truncate.ensure(description);
+    for member in &descriptions {
+        cover_one(description, member);
+    }
+    descendant::set(description.oid, &members);
+    transaction::next_command();
+}
+
+/// Whether the relation has its triggers, and what it contains was covered when it came.
+fn is_tracked(description: &Description) -> bool {
+    let fires = |trigger: Trigger| matches!(trigger.state(description), State::Fires);
+    fires(Trigger::Row)
+        && fires(Trigger::Truncate)
+        && inheritance::descendants(description.oid) == descendant::of(description.oid)
+}
+
+/// Creates the triggers that these new descendants of a tracked relation need, where that needs no wait. The changes
+/// of those that others cannot see, or that we cannot, are not told.
+pub fn cover(oid: Oid, come: &HashSet<Oid>) {
+    let Some(description) = relation::peek(oid) else {
+        return;
+    };
+    for &member in come {
+        if let Some(member) = relation::peek(member)
+            && member.persistence != Persistence::Temporary
+            && lock::try_relation_share_row_exclusive(member.oid)
+        {
+            cover_one(&description, &member);
+        }
+    }
+}
+
+fn cover_one(description: &Description, member: &Description) {
+    if member.kind == Kind::ForeignTable {
+        return;
+    }
+    if !description.is_partitioned() {
+        Trigger::Row.ensure(member);
+    }
+    Trigger::Truncate.ensure(member);
+}
+
+/// Raises for a descendant whose rows could not be told.
+fn check(description: &Description, member: &Description) {
+    let refuse = |kind| {
+        raise(Error::Member {
+            relation: description.display(),
+            member: member.display(),
+            kind,
+        })
+    };
+    match (member.kind, member.persistence) {
+        (Kind::ForeignTable, _) => refuse("foreign"),
+        (_, Persistence::Unlogged) => refuse("unlogged"),
+        (_, Persistence::Temporary) => refuse("temporary"),
+        _ => {}
+    }
+    if !description.is_partitioned() && !descendant::has_same_key(description, member) {
+        let names = description.key.iter().filter_map(|&column| {
+            let column = description.column(column)?;
+            Some(relation::quoted(&column.name))
+        });
+        raise(Error::MemberKey {
+            relation: description.display(),
+            member: member.display(),
+            key: names.collect::<Vec<_>>().join(", "),
+        });
     }
 }

@@ -55,7 +55,7 @@ pub fn relation(oid: Oid) -> Option<Rc<Relation>> {
     if let Some(known) = cached(|cache| cache.relations.get(&oid).cloned()) {
         return known;
     }
-    let found = relation::describe(oid).map(|description| {
+    let found = relation::peek(oid).map(|description| {
         Rc::new(Relation {
             names: description.names(),
             description,

@@ -1,5 +1,9 @@
 //! `event.log`: a row per changed row.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::ops::Range;
+
 use pgrx::pg_sys::Oid;
 
 use super::registry::registry;
@@ -78,15 +82,116 @@ impl Append<'_> {
     }
 }
 
+/// The changes of one transaction in their order, of several recipient sets: the log has them in order for each set.
+pub struct Merge {
+    epoch: u16,
+    xid: u64,
+    from: Option<ChangeOrder>,
+    read: Read,
+    sources: Vec<Source>,
+    /// The places of the sources before the first read.
+    unread: Range<usize>,
+    /// The place of each source's next entry, the first on top.
+    heads: BinaryHeap<Reverse<(ChangeOrder, usize)>>,
+}
+
+/// The changes that concern one set.
+struct Source {
+    set: i64,
+    entries: VecDeque<Entry>,
+    /// Whether all that is left is in `entries`.
+    is_whole: bool,
+}
+
+/// So many entries are kept at a time, of all sources together, and at most so many of one.
+const KEPT: usize = 10_000;
+const KEPT_OF_ONE: usize = 1_000;
+
+impl Merge {
+    /// Begins with the change at `from`. The sources come next.
+    pub fn new(epoch: u16, xid: u64, from: Option<ChangeOrder>, read: Read) -> Self {
+        Self {
+            epoch,
+            xid,
+            from,
+            read,
+            sources: Vec::new(),
+            unread: 0..0,
+            heads: BinaryHeap::new(),
+        }
+    }
+
+    /// Adds the changes that are in the log for this set.
+    pub fn add_set(&mut self, set: i64) {
+        self.sources.push(Source {
+            set,
+            entries: VecDeque::new(),
+            is_whole: false,
+        });
+        self.unread = 0..self.sources.len();
+    }
+
+    /// Adds changes that are at hand, in their order.
+    pub fn add_entries(&mut self, set: i64, entries: impl Iterator<Item = Entry>) {
+        let from = self.from;
+        let entries: VecDeque<Entry> = entries
+            .filter(|entry| from.is_none_or(|from| entry.order >= from))
+            .collect();
+        let head = entries.front().map(|entry| entry.order);
+        let place = self.sources.len();
+        self.heads.extend(head.map(|head| Reverse((head, place))));
+        self.sources.push(Source {
+            set,
+            entries,
+            is_whole: true,
+        });
+    }
+
+    /// The next change.
+    pub fn next(&mut self) -> Option<Entry> {
+        // Read only now that it is known how many share the memory.
+        for place in std::mem::replace(&mut self.unread, 0..0) {
+            if !self.sources[place].is_whole {
+                self.refill(place, self.from);
+            }
+        }
+        let Reverse((order, place)) = self.heads.pop()?;
+        let source = &mut self.sources[place];
+        let entry = source.entries.pop_front();
+        match source.entries.front() {
+            Some(next) => self.heads.push(Reverse((next.order, place))),
+            None if source.is_whole => {}
+            None => {
+                let next = ChangeOrder {
+                    arrival: order.arrival + 1,
+                    ..order
+                };
+                self.refill(place, Some(next));
+            }
+        }
+        entry
+    }
+
+    fn refill(&mut self, place: usize, from: Option<ChangeOrder>) {
+        let limit = (KEPT / self.sources.len()).clamp(1, KEPT_OF_ONE);
+        let source = &mut self.sources[place];
+        source.entries = read(self.epoch, self.xid, source.set, from, limit, self.read);
+        source.is_whole = source.entries.len() < limit;
+        if let Some(next) = source.entries.front() {
+            self.heads.push(Reverse((next.order, place)));
+        }
+    }
+}
+
 /// At most `limit` changes of the transaction that concern the set, from `from` on, in order.
-pub fn read(
+fn read(
     epoch: u16,
     xid: u64,
     set: i64,
     from: Option<ChangeOrder>,
     limit: usize,
     read: Read,
-) -> Vec<Entry> {
+) -> VecDeque<Entry> {
     let registry = registry();
     let table = Table::open_to_read(registry.log);
     let transaction = || vec![Key::xid8(XID, xid), Key::int8(SET, set)];
@@ -104,7 +209,7 @@ pub fn read(
             vec![rest, later]
         }
     };
-    let mut entries = Vec::new();
+    let mut entries = VecDeque::new();
     for keys in scans {
         let mut scan = table.scan(registry.log_order, &keys, read);
         while entries.len() < limit
@@ -113,7 +218,7 @@ pub fn read(
             // After a restore an older transaction can have the same id.
             if row.int4(EPOCH) == i32::from(epoch) {
                 let record = row.bytes(RECORD).expect("a NOT NULL column");
-                entries.push(Entry {
+                entries.push_back(Entry {
                     order: order(&row),
                     relation: row.oid(RELATION),
                     set,

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod addressee;
+pub mod descendant;
 pub mod invalidation;
 pub mod log;
 pub mod recipient_set;

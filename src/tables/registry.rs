@@ -15,8 +15,9 @@ macro_rules! registry {
         pub struct Registry {
             /// The row of pg_extension: what the commit lock locks.
             pub extension: Oid,
-            /// The function of our row triggers.
+            /// The functions of our triggers.
             pub capture_row: Oid,
+            pub capture_truncate: Oid,
             $(pub $name: Oid,)*
         }
 
@@ -25,6 +26,7 @@ macro_rules! registry {
                 Some(Self {
                     extension: relation::extension()?,
                     capture_row: relation::trigger_function(c"event", c"capture_row")?,
+                    capture_truncate: relation::trigger_function(c"event", c"capture_truncate")?,
                     $($name: find(stringify!($name))?,)*
                 })
             }
@@ -45,6 +47,7 @@ registry! {
     subscription_row subscription_row_id subscription_row_session subscription_row_key
     subscription_field subscription_field_id subscription_field_session subscription_field_key
     keyed_relation keyed_relation_relation
+    descendant descendant_relation descendant_descendant
     subscription_change subscription_change_xid
     recipient_set recipient_set_id recipient_set_hash
     recipient_set_member recipient_set_member_session

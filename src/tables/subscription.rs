@@ -210,6 +210,54 @@ fn delete_where(by: impl Fn(&Registry, SubscriptionType) -> (Oid, Key)) -> Vec<D
     deleted
 }
 
+/// Deletes every subscription to the relation, but for those that somebody is deleting already: waits for nobody.
+pub fn end(relation: Oid) {
+    let registry = registry();
+    for granularity in GRANULARITIES {
+        let (table, _, _, by_relation) = tables(&registry, granularity);
+        let table = Table::open_to_write(table);
+        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
+        while let Some(row) = scan.next() {
+            table.delete_unless_busy(row.id);
+        }
+    }
+}
+
+/// Whether anybody subscribed to anything.
+pub fn any() -> bool {
+    let registry = registry();
+    GRANULARITIES.into_iter().any(|granularity| {
+        let (table, _, _, by_relation) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        table.scan(by_relation, &[], Read::Latest).next().is_some()
+    })
+}
+
+/// Everybody who subscribed to the relation or to anything of it, as of now: each by the first of their
+/// subscriptions, which is named.
+pub fn subscribers(relation: Oid) -> Recipients {
+    let registry = registry();
+    let mut recipients = Recipients::default();
+    for granularity in GRANULARITIES {
+        let (table, _, _, by_relation) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
+        while let Some(row) = scan.next() {
+            let recipient = recipients.entry(row.uuid(SESSION));
+            if recipient.named.is_none() {
+                let column = match granularity {
+                    SubscriptionType::Column => Some(row.int2(COLUMN_OF_COLUMN)),
+                    SubscriptionType::Field => Some(row.int2(COLUMN_OF_FIELD)),
+                    SubscriptionType::Table | SubscriptionType::Row => None,
+                };
+                recipient.add(granularity, column);
+                recipient.named = Some(row.uuid(ID));
+            }
+        }
+    }
+    recipients
+}
+
 /// Everybody who subscribed to the relation or to columns of it, as of now.
 pub fn watchers(relation: Oid) -> Recipients {
     let registry = registry();
@@ -229,9 +277,9 @@ pub fn watchers(relation: Oid) -> Recipients {
 
 /// The row and field subscriptions of one row, as of now. The key: its columns and the canonical text forms of
 /// their values, in key order.
-pub fn keyed(relation: Oid, columns: &[ColumnNumber], key: &[&[u8]]) -> Vec<KeyedSubscription> {
+pub fn keyed(relation: Oid, columns: &[ColumnNumber], key: &[Vec<u8>]) -> Vec<KeyedSubscription> {
     let registry = registry();
-    let hash = key_hash(columns, key.iter().copied());
+    let hash = key_hash(columns, key.iter().map(Vec::as_slice));
     let mut found = Vec::new();
     for granularity in [SubscriptionType::Row, SubscriptionType::Field] {
         let (table, _, _, by_key) = tables(&registry, granularity);

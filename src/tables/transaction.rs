@@ -177,6 +177,15 @@ pub enum Contents {
     Logged { sets: Vec<i64> },
 }
 
+impl Contents {
+    /// For these sets of recipients.
+    pub fn logged(sets: impl IntoIterator<Item = i64>) -> Self {
+        Self::Logged {
+            sets: sets.into_iter().collect(),
+        }
+    }
+}
+
 /// Gives this transaction its place, and each set of recipients a way to find it. `noted`: the WAL position
 /// at its pre-commit.
 pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents) {

@@ -1,0 +1,193 @@
+//! `event.follow_ddl` and `event.follow_drop`: the event triggers that notice what commands do to tracked relations.
+//! They never raise: what cannot be followed is a warning, and the command goes on.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use pgrx::pg_guard;
+use pgrx::pg_sys::{self, Datum, Oid};
+
+use super::control::{self, Reset};
+use super::protocol;
+use crate::change::operation::Control;
+use crate::error::{Error, raise};
+use crate::pg::transaction::{current_command, next_command, statement_command};
+use crate::pg::{event_trigger, inheritance, relation, subtransaction};
+use crate::tables::{descendant, registry, subscription};
+
+/// Creates the triggers that these new descendants of a tracked relation need. The running command holds their
+/// locks.
+pub type Cover = fn(Oid, &HashSet<Oid>);
+
+thread_local! {
+    static COVER: Cell<Option<Cover>> = const { Cell::new(None) };
+}
+
+/// Says who creates triggers; called once per backend.
+pub fn init(cover: Cover) {
+    COVER.set(Some(cover));
+}
+
+/// Tells the server how `follow_ddl` is called.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_follow_ddl() -> &'static pg_sys::Pg_finfo_record {
+    &protocol::VERSION_1
+}
+
+/// Tells the server how `follow_drop` is called.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_follow_drop() -> &'static pg_sys::Pg_finfo_record {
+    &protocol::VERSION_1
+}
+
+/// # Safety
+/// Called by the server as a function of this SQL signature.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn follow_ddl(fcinfo: pg_sys::FunctionCallInfo) -> Datum {
+    // SAFETY: the server's call data.
+    unsafe { follow(fcinfo, altered) }
+}
+
+/// # Safety
+/// Called by the server as a function of this SQL signature.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn follow_drop(fcinfo: pg_sys::FunctionCallInfo) -> Datum {
+    // SAFETY: the server's call data.
+    unsafe { follow(fcinfo, dropped) }
+}
+
+/// # Safety
+/// The call data are the server's.
+unsafe fn follow(fcinfo: pg_sys::FunctionCallInfo, follow: fn()) -> Datum {
+    // SAFETY: the caller's promise.
+    if !unsafe { event_trigger::is_called_so(fcinfo) } {
+        raise(Error::TriggerProtocol {
+            problem: "not called by event trigger manager",
+        });
+    }
+    // Most databases have many tables and watch few of them.
+    if registry::exists() && (subscription::any() || descendant::any()) {
+        if let Err(problem) = subtransaction::catch_error(follow) {
+            pgrx::warning!("pg_reldiff could not follow this command: {problem}");
+        }
+    }
+    Datum::null()
+}
+
+/// Relations have been created or altered: they may have come into a tracked one, left it, or lost a key.
+fn altered() {
+    let altered = event_trigger::altered();
+    let created: HashSet<Oid> = altered
+        .iter()
+        .filter(|altered| altered.is_new)
+        .map(|altered| altered.relation)
+        .collect();
+    let mut concerned = HashSet::new();
+    for altered in &altered {
+        concerned.insert(altered.relation);
+        // A key goes from partitions together with that of the partitioned table.
+        concerned.extend(inheritance::descendants(altered.relation));
+        concerned.extend(containing(altered.relation));
+    }
+    reconcile_all(concerned, &created);
+}
+
+/// Relations or columns have been dropped.
+fn dropped() {
+    let mut concerned = HashSet::new();
+    for dropped in event_trigger::dropped() {
+        match dropped.name {
+            Some(name) => {
+                control::end(dropped.relation, Control::Gone, &name);
+                concerned.extend(descendant::containing(dropped.relation));
+                if !descendant::of(dropped.relation).is_empty() {
+                    descendant::set(dropped.relation, &HashSet::new());
+                }
+            }
+            None => {
+                concerned.insert(dropped.relation);
+                concerned.extend(containing(dropped.relation));
+            }
+        }
+    }
+    next_command();
+    reconcile_all(concerned, &HashSet::new());
+}
+
+/// In the order of their creation, which mostly is from the topmost one on.
+fn reconcile_all(concerned: HashSet<Oid>, created: &HashSet<Oid>) {
+    let mut concerned: Vec<Oid> = concerned.into_iter().collect();
+    concerned.sort_unstable_by_key(|relation| relation.to_u32());
+    concerned
+        .into_iter()
+        .for_each(|relation| reconcile(relation, created));
+}
+
+/// Everything that contains the relation, or did.
+fn containing(relation: Oid) -> HashSet<Oid> {
+    let ancestors = inheritance::ancestors(relation);
+    let mut containing = descendant::containing(relation);
+    containing.extend(ancestors.iter().map(|ancestor| ancestor.oid));
+    containing
+}
+
+/// Brings what is known of a relation up to date with the catalog, and tells its subscribers. `created`: relations
+/// that the command has created, which are empty.
+fn reconcile(oid: Oid, created: &HashSet<Oid>) {
+    // One that is gone has been told of already.
+    let Some(description) = relation::peek(oid) else {
+        return;
+    };
+    let known = descendant::of(oid);
+    let capture_row = registry::registry().capture_row;
+    let is_tracked = || {
+        let triggers = relation::triggers(oid);
+        let mut triggers = triggers.iter();
+        triggers.any(|trigger| trigger.function == capture_row && !trigger.is_clone)
+    };
+    if known.is_empty() && !is_tracked() {
+        return;
+    }
+    let descendants = inheritance::descendants(oid);
+    let is_keyed = !description.key.is_empty()
+        && (description.is_partitioned()
+            || descendants.iter().all(|descendant| {
+                relation::peek(*descendant)
+                    .is_none_or(|child| descendant::has_same_key(&description, &child))
+            }));
+    if !is_keyed {
+        control::end(oid, Control::Unkeyed, b"");
+        // Whoever subscribes next will look at everything.
+        descendant::set(oid, &HashSet::new());
+        next_command();
+        return;
+    }
+    if descendants == known {
+        return;
+    }
+    let come: HashSet<Oid> = descendants.difference(&known).copied().collect();
+    let has_gone = !known.is_subset(&descendants);
+    descendant::set(oid, &descendants);
+    next_command();
+    if has_gone || !come.is_subset(created) {
+        let command = current_command();
+        control::reset(
+            oid,
+            &Reset {
+                control: Control::Resync,
+                command,
+                since: statement_command().unwrap_or(command),
+            },
+        );
+    }
+    if let Some(cover) = COVER.get()
+        && let Err(problem) = subtransaction::catch_error(|| cover(oid, &come))
+    {
+        let relation = description.display();
+        pgrx::warning!(
+            "pg_reldiff could not create its triggers on the new parts of {relation}: {problem}"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! `event.capture_truncate`: the AFTER TRUNCATE trigger of every tracked table.
+
+use pgrx::pg_guard;
+use pgrx::pg_sys::{self, Datum, Oid};
+
+use super::control::{self, Reset};
+use super::protocol;
+use crate::change::operation::Control;
+use crate::pg::transaction::{current_command, statement_command};
+use crate::pg::{inheritance, tuple};
+use crate::tables::registry;
+
+/// Tells the server how `capture_truncate` is called.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_capture_truncate() -> &'static pg_sys::Pg_finfo_record {
+    &protocol::VERSION_1
+}
+
+/// Tells the relation's subscribers that it has been emptied, and those of what stands above it that they have to
+/// load it anew.
+///
+/// # Safety
+/// Called by the server as a function of this SQL signature.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn capture_truncate(fcinfo: pg_sys::FunctionCallInfo) -> Datum {
+    // SAFETY: the server's call data; the trigger manager's is checked for before it is used. The relation is open.
+    let relation = unsafe {
+        let trigger = protocol::trigger_data(fcinfo, protocol::Level::Truncate);
+        (*(*trigger).tg_relation).rd_id
+    };
+    if registry::exists() {
+        truncated(relation);
+    }
+    Datum::null()
+}
+
+fn truncated(relation: Oid) {
+    let command = emptied_by(relation);
+    let reset = |control| Reset {
+        control,
+        command,
+        since: statement_command().unwrap_or(command),
+    };
+    control::reset(relation, &reset(Control::Truncate));
+    for ancestor in inheritance::ancestors(relation) {
+        control::reset(ancestor.oid, &reset(Control::Resync));
+    }
+}
+
+/// The command that emptied the relation. User's triggers of the statement have made their changes before it or
+/// after it, whatever their names are. A partitioned table has no storage of its own, but its partitions were
+/// emptied with it.
+fn emptied_by(relation: Oid) -> u32 {
+    let own = tuple::emptied_by(relation);
+    let of_partitions = || {
+        let partitions = inheritance::descendants(relation);
+        partitions.into_iter().find_map(tuple::emptied_by)
+    };
+    own.or_else(of_partitions).unwrap_or_else(current_command)
+}

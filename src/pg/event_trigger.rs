@@ -1,0 +1,76 @@
+//! What an event trigger is told.
+
+use pgrx::pg_sys::{self, Oid};
+use pgrx::spi::SpiHeapTupleData;
+use pgrx::{FromDatum, IntoDatum, Spi};
+
+/// Whether a function was called as an event trigger.
+///
+/// # Safety
+/// The call data are the server's.
+pub unsafe fn is_called_so(fcinfo: pg_sys::FunctionCallInfo) -> bool {
+    // SAFETY: the context is null or a node, whose tag says what it is.
+    unsafe {
+        let context = (*fcinfo).context;
+        !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_EventTriggerData
+    }
+}
+
+/// A relation that a command has created or altered.
+pub struct Altered {
+    pub relation: Oid,
+    /// The command has created it, and empty.
+    pub is_new: bool,
+}
+
+/// The relations of the command at whose end the event trigger runs.
+pub fn altered() -> Vec<Altered> {
+    rows(
+        "SELECT objid, command_tag LIKE 'CREATE%' FROM pg_event_trigger_ddl_commands() \
+         WHERE classid = 'pg_class'::regclass",
+        |row| Altered {
+            relation: column(row, 1).expect("never null"),
+            is_new: column(row, 2).expect("never null"),
+        },
+    )
+}
+
+/// A relation, or a column of one, that has been dropped.
+pub struct Dropped {
+    pub relation: Oid,
+    /// The relation's qualified name, if it is gone as a whole.
+    pub name: Option<Vec<u8>>,
+}
+
+/// The relations and columns that the command has dropped.
+pub fn dropped() -> Vec<Dropped> {
+    // convert_to() makes bytes of a text without changing them.
+    rows(
+        "SELECT objid, CASE objsubid WHEN 0 THEN convert_to(schema_name, getdatabaseencoding()) END, \
+         convert_to(object_name, getdatabaseencoding()) \
+         FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass",
+        |row| {
+            let schema: Option<Vec<u8>> = column(row, 2);
+            let name: Option<Vec<u8>> = column(row, 3);
+            Dropped {
+                relation: column(row, 1).expect("never null"),
+                name: schema
+                    .zip(name)
+                    .map(|(schema, name)| super::relation::qualified(&schema, &name)),
+            }
+        },
+    )
+}
+
+fn rows<T>(query: &str, read: impl Fn(&SpiHeapTupleData) -> T) -> Vec<T> {
+    super::pinned::with_search_path(|| {
+        Spi::connect(|client| match client.select(query, None, &[]) {
+            Ok(rows) => rows.map(|row| read(&row)).collect(),
+            Err(error) => pgrx::error!("could not run a query of the extension: {error}"),
+        })
+    })
+}
+
+fn column<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData, number: usize) -> Option<T> {
+    row.get(number).expect("the query has this column")
+}
