@@ -23,20 +23,19 @@ pub fn watch_t() {
     run("select event.subscribe_table('t')");
 }
 
-/// What the outbox would tell, in its order: operation, key text, and `column=new` of each part.
+/// What the outbox would tell, in its order, which empties it: operation, key text, and `column=new` of each part.
 pub fn outbox() -> Vec<String> {
-    outbox::with(|outbox| {
-        outbox.sort();
-        outbox
-            .iter()
-            .map(|(_, record)| told(&Record::decode(record).expect("a record")))
-            .collect()
-    })
+    let mut changes = outbox::with(outbox::Outbox::take_all);
+    changes.sort();
+    changes
+        .iter()
+        .map(|(_, record)| told(&Record::decode(record).expect("a record")))
+        .collect()
 }
 
 fn told(record: &Record) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
-    let mut words = vec![record.operation.name().to_owned()];
+    let mut words = vec![record.operation.name().expect("of a row").to_owned()];
     words.extend(record.key.iter().map(|key| text(key.text)));
     words.extend(record.parts.iter().map(|part| {
         let new = match part.new {

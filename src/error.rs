@@ -73,7 +73,7 @@ errors! {
     /// The lock for creating a trigger was not to be had.
     TrackTimeout { relation: String },
     /// The trigger function was called in a way that it is not made for.
-    TriggerProtocol { problem: &'static str },
+    TriggerProtocol { function: &'static str, problem: &'static str },
     /// The installed SQL objects are not those of this library.
     ExtensionOutOfDate,
 }
@@ -308,9 +308,9 @@ impl Error {
                     format!("SELECT event.track({})", literal(&relation)),
                 )
             }
-            TriggerProtocol { problem } => (
+            TriggerProtocol { function, problem } => (
                 Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-                format!("event.capture_row: {problem}"),
+                format!("{function}: {problem}"),
                 "SELECT event.track('schema.table')".into(),
             ),
             ExtensionOutOfDate => (

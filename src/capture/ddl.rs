@@ -46,7 +46,7 @@ pub extern "C" fn pg_finfo_follow_drop() -> &'static pg_sys::Pg_finfo_record {
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn follow_ddl(fcinfo: pg_sys::FunctionCallInfo) -> Datum {
     // SAFETY: the server's call data.
-    unsafe { follow(fcinfo, altered) }
+    unsafe { follow(fcinfo, "event.follow_ddl", altered) }
 }
 
 /// # Safety
@@ -55,23 +55,27 @@ pub unsafe extern "C-unwind" fn follow_ddl(fcinfo: pg_sys::FunctionCallInfo) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn follow_drop(fcinfo: pg_sys::FunctionCallInfo) -> Datum {
     // SAFETY: the server's call data.
-    unsafe { follow(fcinfo, dropped) }
+    unsafe { follow(fcinfo, "event.follow_drop", dropped) }
 }
 
 /// # Safety
 /// The call data are the server's.
-unsafe fn follow(fcinfo: pg_sys::FunctionCallInfo, follow: fn()) -> Datum {
+unsafe fn follow(
+    fcinfo: pg_sys::FunctionCallInfo,
+    function: &'static str,
+    follow: fn(),
+) -> Datum {
     // SAFETY: the caller's promise.
     if !unsafe { event_trigger::is_called_so(fcinfo) } {
         raise(Error::TriggerProtocol {
+            function,
             problem: "not called by event trigger manager",
         });
     }
     // Most databases have many tables and watch few of them.
-    if registry::exists() && (subscription::any() || descendant::any()) {
-        if let Err(problem) = subtransaction::catch_error(follow) {
-            pgrx::warning!("pg_reldiff could not follow this command: {problem}");
-        }
+    let has_work = registry::exists() && (subscription::any() || descendant::any());
+    if has_work && let Err(problem) = subtransaction::catch_error(follow) {
+        pgrx::warning!("pg_reldiff could not follow this command: {problem}");
     }
     Datum::null()
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, raise};
 /// Of functions that take their arguments the way that all of the server's do.
 pub const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
 
-/// What a trigger fires for.
+/// What a trigger fires for, which says whose function it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     Row,
@@ -22,7 +22,11 @@ pub unsafe fn trigger_data(
     fcinfo: pg_sys::FunctionCallInfo,
     level: Level,
 ) -> *mut pg_sys::TriggerData {
-    let refuse = |problem| raise(Error::TriggerProtocol { problem });
+    let function = match level {
+        Level::Row => "event.capture_row",
+        Level::Truncate => "event.capture_truncate",
+    };
+    let refuse = |problem| raise(Error::TriggerProtocol { function, problem });
     // SAFETY: the context is null or a node, whose tag says what it is.
     unsafe {
         let context = (*fcinfo).context;

@@ -346,7 +346,11 @@ mod tests {
 
     #[test]
     fn whatever_was_subscribed_to_hears_of_the_whole_relation() {
-        let truncate = record(Operation::Control(Control::Truncate), &[]);
+        let of_relation = |control| Record {
+            key: vec![],
+            ..record(Operation::Control(control), &[])
+        };
+        let truncate = of_relation(Control::Truncate);
         for (subscription, column) in [
             (SubscriptionType::Table, None),
             (SubscriptionType::Column, Some(4)),
@@ -358,7 +362,7 @@ mod tests {
             assert_eq!(heard(&recipient, &truncate), [(subscription, 0, vec![])]);
             let nothing = Readable::Columns(vec![]);
             assert_eq!(heard_by(&recipient, &nothing, &truncate), []);
-            let gone = record(Operation::Control(Control::Gone), &[]);
+            let gone = of_relation(Control::Gone);
             assert_eq!(heard_by(&recipient, &nothing, &gone).len(), 1);
         }
     }

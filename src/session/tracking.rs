@@ -146,13 +146,14 @@ pub fn ensure(description: &Description) {
     for member in &descriptions {
         check(description, member);
     }
+    // First, since the commands below are followed like any others: they bring nothing new.
+    descendant::set(description.oid, &members);
+    transaction::next_command();
     Trigger::Row.ensure(description);
     Trigger::Truncate.ensure(description);
     for member in &descriptions {
         cover_one(description, member);
     }
-    descendant::set(description.oid, &members);
-    transaction::next_command();
 }
 
 /// Whether the relation has its triggers, and what it contains was covered when it came.

@@ -91,13 +91,28 @@ select regexp_replace(show, 'pg_temp_\d+', 'pg_temp', 'g') from show($$ select s
 -- UnloggedTable
 create unlogged table an_unlogged_table (id integer primary key);
 select show($$ select subscribe_table('an_unlogged_table') $$);
--- Hierarchy
-create table parted (id integer primary key) partition by range (id);
-create table parted_1 partition of parted for values from (1) to (100);
-create table parent (id integer primary key);
-create table child () inherits (parent);
-select show($$ select subscribe_table('parted') $$);
+-- Member
+create table parent (id integer primary key, "Odd" integer);
+create unlogged table unlogged_child (primary key (id)) inherits (parent);
+select show($$ select subscribe_row('parent', 1) $$);
+drop table unlogged_child;
+create foreign table foreign_child () inherits (parent) server nowhere;
 select show($$ select subscribe_table('parent') $$);
+drop foreign table foreign_child;
+create temporary table temporary_child (primary key (id)) inherits (parent);
+select regexp_replace(show, 'pg_temp_\d+', 'pg_temp', 'g') from show($$ select subscribe_table('parent') $$);
+drop table temporary_child;
+-- MemberKey
+create table child (primary key ("Odd")) inherits (parent);
+select show($$ select subscribe_table('parent') $$);
+select show($$ select track('parent') $$);
+-- VirtualColumn
+begin;
+-- As PostgreSQL 18 makes them; the older servers have none.
+update pg_attribute set attgenerated = 'v' where attrelid = 'person'::regclass and attname = 'score';
+select show($$ select subscribe_column('person', 'score') $$);
+select show($$ select subscribe_field('person', 1, 'score') $$);
+rollback;
 -- SystemTable
 select show($$ select subscribe_table('pg_class') $$);
 select show($$ select subscribe_table('event.log') $$);
@@ -183,6 +198,10 @@ create trigger per_statement after update on misused for each statement execute 
 select show($$ insert into misused values (1) $$);
 select show($$ update misused set id = 2 $$);
 select show($$ select event.capture_row() $$);
+create trigger not_truncate after insert on misused for each statement execute function event.capture_truncate();
+drop trigger too_early on misused;
+select show($$ insert into misused values (1) $$);
+select show($$ select event.follow_ddl() $$);
 -- ExtensionOutOfDate
 begin;
 drop index event.log_order;

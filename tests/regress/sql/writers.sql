@@ -141,8 +141,8 @@ alter table fresh owner to reldiff_writer;
 select settings() as before \gset
 select subscribe_table('fresh') is not null;
 select settings() = :'before' as unchanged;
-select tgname, tgenabled, pg_get_triggerdef(oid) from pg_trigger where tgrelid = 'fresh'::regclass;
-select deptype, refobjid::regclass::text is not null from pg_depend where objid = (select oid from pg_trigger where tgrelid = 'fresh'::regclass) and refclassid = 'pg_extension'::regclass;
+select tgname, tgenabled, pg_get_triggerdef(oid) from pg_trigger where tgrelid = 'fresh'::regclass order by tgname;
+select tgname, deptype from pg_depend join pg_trigger t on t.oid = objid where tgrelid = 'fresh'::regclass and refclassid = 'pg_extension'::regclass order by tgname;
 -- What nobody subscribed to costs no event, no transaction row and no notification.
 select unsubscribe_all() > 0;
 select (select count(*) from event.log) + (select count(*) from event.transaction) as before \gset
