@@ -189,6 +189,8 @@ fn reconcile(oid: Oid, created: &HashSet<Oid>) {
     if let Some(cover) = COVER.get()
         && let Err(problem) = subtransaction::catch_error(|| cover(oid, &come))
     {
+        // Whoever subscribes next will try again.
+        descendant::set(oid, &descendants.difference(&come).copied().collect());
         let relation = description.display();
         pgrx::warning!(
             "pg_reldiff could not create its triggers on the new parts of {relation}: {problem}"

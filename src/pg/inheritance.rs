@@ -40,13 +40,14 @@ pub fn ancestors(relation: Oid) -> Vec<Ancestor> {
     found
 }
 
-/// The relations inside this one, on every level. Takes no lock on them.
+/// The relations inside this one, on every level, but for temporary ones: nobody but their own session sees their
+/// rows. Takes no lock on them.
 pub fn descendants(relation: Oid) -> HashSet<Oid> {
     let mut found = HashSet::new();
     let mut next = vec![relation];
     while let Some(parent) = next.pop() {
         for child in related(INHERITS_PARENT, PARENT, parent, CHILD) {
-            if found.insert(child) {
+            if !super::relation::is_temporary(child) && found.insert(child) {
                 next.push(child);
             }
         }

@@ -315,6 +315,24 @@ pub fn qualified(schema: &[u8], name: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Whether the relation is temporary; not so if there is none.
+pub fn is_temporary(relation: Oid) -> bool {
+    // SAFETY: a plain value; an unknown relation has no persistence. The cached row stays until it is released.
+    unsafe {
+        let row = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::RELOID as i32,
+            relation.into(),
+        );
+        if row.is_null() {
+            return false;
+        }
+        let form = &*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>();
+        let is_temporary = form.relpersistence as u8 == b't';
+        pg_sys::ReleaseSysCache(row);
+        is_temporary
+    }
+}
+
 /// A name as SQL writes it, quoted where it needs it.
 pub fn quoted(name: &[u8]) -> String {
     // SAFETY: the string is NUL-terminated.

@@ -164,22 +164,23 @@ fn is_tracked(description: &Description) -> bool {
         && inheritance::descendants(description.oid) == descendant::of(description.oid)
 }
 
-/// Creates the triggers that these new descendants of a tracked relation need, where that needs no wait. The changes
-/// of those that others cannot see, or that we cannot, are not told.
+/// Creates the triggers that these new descendants of a tracked relation need. The running command has locked them:
+/// raises 55P03 if that is not so.
 pub fn cover(oid: Oid, come: &HashSet<Oid>) {
     let Some(description) = relation::peek(oid) else {
         return;
     };
-    for &member in come {
-        if let Some(member) = relation::peek(member)
-            && member.persistence != Persistence::Temporary
-            && lock::try_relation_share_row_exclusive(member.oid)
-        {
-            cover_one(&description, &member);
+    for member in come.iter().filter_map(|&member| relation::peek(member)) {
+        if !lock::try_relation_share_row_exclusive(member.oid) {
+            raise(Error::TrackTimeout {
+                relation: member.display(),
+            });
         }
+        cover_one(&description, &member);
     }
 }
 
+/// The changes of a foreign table are made elsewhere: it gets none.
 fn cover_one(description: &Description, member: &Description) {
     if member.kind == Kind::ForeignTable {
         return;
@@ -202,7 +203,6 @@ fn check(description: &Description, member: &Description) {
     match (member.kind, member.persistence) {
         (Kind::ForeignTable, _) => refuse("foreign"),
         (_, Persistence::Unlogged) => refuse("unlogged"),
-        (_, Persistence::Temporary) => refuse("temporary"),
         _ => {}
     }
     if !description.is_partitioned() && !descendant::has_same_key(description, member) {

@@ -99,9 +99,6 @@ drop table unlogged_child;
 create foreign table foreign_child () inherits (parent) server nowhere;
 select show($$ select subscribe_table('parent') $$);
 drop foreign table foreign_child;
-create temporary table temporary_child (primary key (id)) inherits (parent);
-select regexp_replace(show, 'pg_temp_\d+', 'pg_temp', 'g') from show($$ select subscribe_table('parent') $$);
-drop table temporary_child;
 -- MemberKey
 create table child (primary key ("Odd")) inherits (parent);
 select show($$ select subscribe_table('parent') $$);
