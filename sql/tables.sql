@@ -92,6 +92,15 @@ CREATE TABLE event.keyed_relation (
 CREATE INDEX keyed_relation_relation ON event.keyed_relation (relation);
 COMMENT ON TABLE event.keyed_relation IS 'Relations with row or field subscriptions';
 
+-- The tracked relations, with the columns of their primary keys, in key order: a command that leaves a relation
+-- with another key has taken its rows' names.
+CREATE TABLE event.tracked_relation (
+    relation regclass NOT NULL,
+    key_columns smallint[] NOT NULL
+);
+CREATE INDEX tracked_relation_relation ON event.tracked_relation (relation);
+COMMENT ON TABLE event.tracked_relation IS 'The tracked tables and their primary keys';
+
 -- What the tracked relations contain, on every level: partitions and inheritance children. The catalog knows it
 -- too; what it does not say is where a relation was that has been detached or dropped.
 CREATE TABLE event.descendant (

@@ -13,7 +13,7 @@ use crate::change::operation::Control;
 use crate::error::{Error, raise};
 use crate::pg::transaction::{current_command, next_command, statement_command};
 use crate::pg::{event_trigger, inheritance, relation, subtransaction};
-use crate::tables::{descendant, registry, subscription};
+use crate::tables::{registry, tracked};
 
 /// Creates the triggers that these new descendants of a tracked relation need. The running command holds their
 /// locks.
@@ -60,11 +60,7 @@ pub unsafe extern "C-unwind" fn follow_drop(fcinfo: pg_sys::FunctionCallInfo) ->
 
 /// # Safety
 /// The call data are the server's.
-unsafe fn follow(
-    fcinfo: pg_sys::FunctionCallInfo,
-    function: &'static str,
-    follow: fn(),
-) -> Datum {
+unsafe fn follow(fcinfo: pg_sys::FunctionCallInfo, function: &'static str, follow: fn()) -> Datum {
     // SAFETY: the caller's promise.
     if !unsafe { event_trigger::is_called_so(fcinfo) } {
         raise(Error::TriggerProtocol {
@@ -73,7 +69,7 @@ unsafe fn follow(
         });
     }
     // Most databases have many tables and watch few of them.
-    let has_work = registry::exists() && (subscription::any() || descendant::any());
+    let has_work = registry::exists() && tracked::any();
     if has_work && let Err(problem) = subtransaction::catch_error(follow) {
         pgrx::warning!("pg_reldiff could not follow this command: {problem}");
     }
@@ -105,10 +101,8 @@ fn dropped() {
         match dropped.name {
             Some(name) => {
                 control::end(dropped.relation, Control::Gone, &name);
-                concerned.extend(descendant::containing(dropped.relation));
-                if !descendant::of(dropped.relation).is_empty() {
-                    descendant::set(dropped.relation, &HashSet::new());
-                }
+                concerned.extend(tracked::containing(dropped.relation));
+                tracked::forget(dropped.relation);
             }
             None => {
                 concerned.insert(dropped.relation);
@@ -132,7 +126,7 @@ fn reconcile_all(concerned: HashSet<Oid>, created: &HashSet<Oid>) {
 /// Everything that contains the relation, or did.
 fn containing(relation: Oid) -> HashSet<Oid> {
     let ancestors = inheritance::ancestors(relation);
-    let mut containing = descendant::containing(relation);
+    let mut containing = tracked::containing(relation);
     containing.extend(ancestors.iter().map(|ancestor| ancestor.oid));
     containing
 }
@@ -140,31 +134,25 @@ fn containing(relation: Oid) -> HashSet<Oid> {
 /// Brings what is known of a relation up to date with the catalog, and tells its subscribers. `created`: relations
 /// that the command has created, which are empty.
 fn reconcile(oid: Oid, created: &HashSet<Oid>) {
+    let Some(key) = tracked::key(oid) else {
+        return;
+    };
     // One that is gone has been told of already.
     let Some(description) = relation::peek(oid) else {
         return;
     };
-    let known = descendant::of(oid);
-    let capture_row = registry::registry().capture_row;
-    let is_tracked = || {
-        let triggers = relation::triggers(oid);
-        let mut triggers = triggers.iter();
-        triggers.any(|trigger| trigger.function == capture_row && !trigger.is_clone)
-    };
-    if known.is_empty() && !is_tracked() {
-        return;
-    }
+    let known = tracked::descendants(oid);
     let descendants = inheritance::descendants(oid);
-    let is_keyed = !description.key.is_empty()
+    let has_its_key = !key.is_empty()
+        && description.key == key
         && (description.is_partitioned()
             || descendants.iter().all(|descendant| {
                 relation::peek(*descendant)
-                    .is_none_or(|child| descendant::has_same_key(&description, &child))
+                    .is_none_or(|child| tracked::has_same_key(&description, &child))
             }));
-    if !is_keyed {
+    if !has_its_key {
         control::end(oid, Control::Unkeyed, b"");
-        // Whoever subscribes next will look at everything.
-        descendant::set(oid, &HashSet::new());
+        tracked::forget(oid);
         next_command();
         return;
     }
@@ -173,7 +161,7 @@ fn reconcile(oid: Oid, created: &HashSet<Oid>) {
     }
     let come: HashSet<Oid> = descendants.difference(&known).copied().collect();
     let has_gone = !known.is_subset(&descendants);
-    descendant::set(oid, &descendants);
+    tracked::set_descendants(oid, &descendants);
     next_command();
     if has_gone || !come.is_subset(created) {
         let command = current_command();
@@ -190,7 +178,7 @@ fn reconcile(oid: Oid, created: &HashSet<Oid>) {
         && let Err(problem) = subtransaction::catch_error(|| cover(oid, &come))
     {
         // Whoever subscribes next will try again.
-        descendant::set(oid, &descendants.difference(&come).copied().collect());
+        tracked::set_descendants(oid, &descendants.difference(&come).copied().collect());
         let relation = description.display();
         pgrx::warning!(
             "pg_reldiff could not create its triggers on the new parts of {relation}: {problem}"

@@ -7,7 +7,7 @@ use super::control::{self, Reset};
 use super::protocol;
 use crate::change::operation::Control;
 use crate::pg::transaction::{current_command, statement_command};
-use crate::pg::{inheritance, tuple};
+use crate::pg::{inheritance, relation as catalog, tuple};
 use crate::tables::registry;
 
 /// Tells the server how `capture_truncate` is called.
@@ -25,24 +25,40 @@ pub extern "C" fn pg_finfo_capture_truncate() -> &'static pg_sys::Pg_finfo_recor
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn capture_truncate(fcinfo: pg_sys::FunctionCallInfo) -> Datum {
     // SAFETY: the server's call data; the trigger manager's is checked for before it is used. The relation is open.
-    let relation = unsafe {
+    let (relation, is_partitioned) = unsafe {
         let trigger = protocol::trigger_data(fcinfo, protocol::Level::Truncate);
-        (*(*trigger).tg_relation).rd_id
+        let relation = (*trigger).tg_relation;
+        (
+            (*relation).rd_id,
+            (*(*relation).rd_rel).relkind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE,
+        )
     };
     if registry::exists() {
-        truncated(relation);
+        truncated(relation, is_partitioned);
     }
     Datum::null()
 }
 
-fn truncated(relation: Oid) {
+fn truncated(relation: Oid, is_partitioned: bool) {
     let command = emptied_by(relation);
     let reset = |control| Reset {
         control,
         command,
         since: statement_command().unwrap_or(command),
     };
-    control::reset(relation, &reset(Control::Truncate));
+    // TRUNCATE ONLY leaves the rows of inheritance children.
+    let is_emptied =
+        |member: Oid| tuple::emptied_by(member).is_some() || catalog::is_known_to_be_empty(member);
+    let is_whole = is_partitioned
+        || inheritance::descendants(relation)
+            .into_iter()
+            .all(is_emptied);
+    let control = if is_whole {
+        Control::Truncate
+    } else {
+        Control::Resync
+    };
+    control::reset(relation, &reset(control));
     for ancestor in inheritance::ancestors(relation) {
         control::reset(ancestor.oid, &reset(Control::Resync));
     }
@@ -50,12 +66,15 @@ fn truncated(relation: Oid) {
 
 /// The command that emptied the relation. User's triggers of the statement have made their changes before it or
 /// after it, whatever their names are. A partitioned table has no storage of its own, but its partitions were
-/// emptied with it.
+/// emptied with it. One that is emptied where it is says nothing: then it is the statement's first command, since
+/// triggers that fill an emptied table are more likely than such that fill one that is about to be.
 fn emptied_by(relation: Oid) -> u32 {
     let own = tuple::emptied_by(relation);
     let of_partitions = || {
         let partitions = inheritance::descendants(relation);
         partitions.into_iter().find_map(tuple::emptied_by)
     };
-    own.or_else(of_partitions).unwrap_or_else(current_command)
+    own.or_else(of_partitions)
+        .or_else(statement_command)
+        .unwrap_or_else(current_command)
 }

@@ -61,6 +61,11 @@ pub fn texts(strings: &[Vec<u8>]) -> Datum {
     }
 }
 
+/// A `smallint[]` of these numbers.
+pub fn int2s(numbers: &[i16]) -> Datum {
+    datum(numbers.to_vec())
+}
+
 /// The bytes of a varlena, detoasted.
 ///
 /// # Safety

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::bytes::c_string;
 use super::compat;
@@ -149,19 +149,25 @@ pub fn extension() -> Option<Oid> {
     (oid != Oid::INVALID).then_some(oid)
 }
 
-/// The oid of a function without arguments, such as a trigger's.
+/// The oid of a function without arguments, such as a trigger's. Asks for no privilege: a writer need not have any on
+/// our schema.
 pub fn trigger_function(schema: &CStr, name: &CStr) -> Option<Oid> {
-    // SAFETY: the strings are NUL-terminated and the nodes the server's; an unknown function is no error.
-    let oid = unsafe {
-        if pg_sys::get_namespace_oid(schema.as_ptr(), true) == Oid::INVALID {
+    // SAFETY: the strings are NUL-terminated; the cached row stays until it is released.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
+        let row = pg_sys::SearchSysCache3(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+            Datum::from(name.as_ptr()),
+            Datum::from(pg_sys::buildoidvector(std::ptr::null(), 0)),
+            schema.into(),
+        );
+        if row.is_null() {
             return None;
         }
-        let mut names = pgrx::PgList::<pg_sys::String>::new();
-        names.push(pg_sys::makeString(schema.as_ptr().cast_mut()));
-        names.push(pg_sys::makeString(name.as_ptr().cast_mut()));
-        pg_sys::LookupFuncName(names.into_pg(), 0, std::ptr::null(), true)
-    };
-    (oid != Oid::INVALID).then_some(oid)
+        let oid = (*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_proc>()).oid;
+        pg_sys::ReleaseSysCache(row);
+        Some(oid)
+    }
 }
 
 /// `None` if there is no such relation.
@@ -319,10 +325,8 @@ pub fn qualified(schema: &[u8], name: &[u8]) -> Vec<u8> {
 pub fn is_temporary(relation: Oid) -> bool {
     // SAFETY: a plain value; an unknown relation has no persistence. The cached row stays until it is released.
     unsafe {
-        let row = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::RELOID as i32,
-            relation.into(),
-        );
+        let row =
+            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, relation.into());
         if row.is_null() {
             return false;
         }
@@ -330,6 +334,25 @@ pub fn is_temporary(relation: Oid) -> bool {
         let is_temporary = form.relpersistence as u8 == b't';
         pg_sys::ReleaseSysCache(row);
         is_temporary
+    }
+}
+
+/// Whether the relation has no storage to speak of, as far as this transaction knows: it has locked the relation for
+/// itself alone.
+pub fn is_known_to_be_empty(relation: Oid) -> bool {
+    // SAFETY: the server counts the use of the entry, which stays valid until it is closed. Under such a lock nobody
+    // else can take the storage away.
+    unsafe {
+        let open = pg_sys::RelationIdGetRelation(relation);
+        if open.is_null() {
+            return false;
+        }
+        let is_ours =
+            pg_sys::CheckRelationLockedByMe(open, pg_sys::AccessExclusiveLock as i32, true);
+        let is_empty = is_ours
+            && pg_sys::RelationGetNumberOfBlocksInFork(open, pg_sys::ForkNumber::MAIN_FORKNUM) == 0;
+        pg_sys::RelationClose(open);
+        is_empty
     }
 }
 

@@ -255,6 +255,12 @@ impl Row<'_> {
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// A `smallint[]` without nulls.
+    pub fn int2s(&self, column: i16) -> Vec<i16> {
+        // SAFETY: a smallint[] datum.
+        unsafe { super::bytes::read(self.required(column)) }
+    }
+
     /// A `text[]` without nulls.
     pub fn texts(&self, column: i16) -> Vec<Vec<u8>> {
         // SAFETY: a text[] datum.

@@ -12,8 +12,8 @@ use crate::error::{Error, raise};
 use crate::gucs;
 use crate::pg::relation::{self, Description, Fires, Kind, Persistence};
 use crate::pg::{command, inheritance, lock, subtransaction, transaction};
-use crate::tables::descendant;
 use crate::tables::registry::registry;
+use crate::tables::tracked;
 
 /// Between two attempts to lock the relation.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -147,7 +147,8 @@ pub fn ensure(description: &Description) {
         check(description, member);
     }
     // First, since the commands below are followed like any others: they bring nothing new.
-    descendant::set(description.oid, &members);
+    tracked::set_key(description.oid, &description.key);
+    tracked::set_descendants(description.oid, &members);
     transaction::next_command();
     Trigger::Row.ensure(description);
     Trigger::Truncate.ensure(description);
@@ -161,7 +162,8 @@ fn is_tracked(description: &Description) -> bool {
     let fires = |trigger: Trigger| matches!(trigger.state(description), State::Fires);
     fires(Trigger::Row)
         && fires(Trigger::Truncate)
-        && inheritance::descendants(description.oid) == descendant::of(description.oid)
+        && tracked::key(description.oid).as_ref() == Some(&description.key)
+        && inheritance::descendants(description.oid) == tracked::descendants(description.oid)
 }
 
 /// Creates the triggers that these new descendants of a tracked relation need. The running command has locked them:
@@ -205,7 +207,7 @@ fn check(description: &Description, member: &Description) {
         (_, Persistence::Unlogged) => refuse("unlogged"),
         _ => {}
     }
-    if !description.is_partitioned() && !descendant::has_same_key(description, member) {
+    if !description.is_partitioned() && !tracked::has_same_key(description, member) {
         let names = description.key.iter().filter_map(|&column| {
             let column = description.column(column)?;
             Some(relation::quoted(&column.name))

@@ -4,12 +4,12 @@
 
 pub mod access;
 pub mod addressee;
-pub mod descendant;
 pub mod invalidation;
 pub mod log;
 pub mod recipient_set;
 pub mod registry;
 pub mod session;
 pub mod subscription;
+pub mod tracked;
 pub mod transaction;
 pub mod watch;

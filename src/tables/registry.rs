@@ -47,6 +47,7 @@ registry! {
     subscription_row subscription_row_id subscription_row_session subscription_row_key
     subscription_field subscription_field_id subscription_field_session subscription_field_key
     keyed_relation keyed_relation_relation
+    tracked_relation tracked_relation_relation
     descendant descendant_relation descendant_descendant
     subscription_change subscription_change_xid
     recipient_set recipient_set_id recipient_set_hash

@@ -223,16 +223,6 @@ pub fn end(relation: Oid) {
     }
 }
 
-/// Whether anybody subscribed to anything.
-pub fn any() -> bool {
-    let registry = registry();
-    GRANULARITIES.into_iter().any(|granularity| {
-        let (table, _, _, by_relation) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
-        table.scan(by_relation, &[], Read::Latest).next().is_some()
-    })
-}
-
 /// Everybody who subscribed to the relation or to anything of it, as of now: each by the first of their
 /// subscriptions, which is named.
 pub fn subscribers(relation: Oid) -> Recipients {

@@ -1,20 +1,63 @@
-//! `event.descendant`: what the tracked relations are known to contain. The catalog says what they contain now;
-//! the difference is what a command has attached or detached, and, of a relation that is gone, where it was.
+//! `event.tracked_relation` and `event.descendant`: what is known of the tracked relations, their keys and what they
+//! contain. The catalog says what is so now; the difference is what a command has done, and, of a relation that is
+//! gone, where it was.
 
 use std::collections::HashSet;
 
 use pgrx::pg_sys::Oid;
 
 use super::registry::registry;
+use crate::change::operation::ColumnNumber;
+use crate::pg::bytes::int2s;
 use crate::pg::relation::Description;
 use crate::pg::scan_key::Key;
 use crate::pg::table::{Read, Table};
 
+const TRACKED: i16 = 1;
+const KEY_COLUMNS: i16 = 2;
+
 const RELATION: i16 = 1;
 const DESCENDANT: i16 = 2;
 
+/// The primary key's columns that the relation is known to have, in key order; `None` if it is not tracked.
+pub fn key(relation: Oid) -> Option<Vec<ColumnNumber>> {
+    let table = Table::open_to_read(registry().tracked_relation);
+    let keys = [Key::oid(TRACKED, relation)];
+    let mut scan = table.scan(registry().tracked_relation_relation, &keys, Read::Latest);
+    scan.next().map(|row| row.int2s(KEY_COLUMNS))
+}
+
+/// Whether anything is tracked.
+pub fn any() -> bool {
+    let table = Table::open_to_read(registry().tracked_relation);
+    let mut scan = table.scan(registry().tracked_relation_relation, &[], Read::Latest);
+    scan.next().is_some()
+}
+
+/// Makes known that the relation is tracked and has this key.
+pub fn set_key(relation: Oid, key: &[ColumnNumber]) {
+    forget_key(relation);
+    Table::open_to_write(registry().tracked_relation)
+        .insert_row(&[Some(relation.into()), Some(int2s(key))]);
+}
+
+/// The relation is tracked no more: whoever subscribes next looks at everything.
+pub fn forget(relation: Oid) {
+    forget_key(relation);
+    set_descendants(relation, &HashSet::new());
+}
+
+fn forget_key(relation: Oid) {
+    let table = Table::open_to_write(registry().tracked_relation);
+    let keys = [Key::oid(TRACKED, relation)];
+    let mut scan = table.scan(registry().tracked_relation_relation, &keys, Read::Latest);
+    while let Some(row) = scan.next() {
+        table.delete_unless_busy(row.id);
+    }
+}
+
 /// What the relation is known to contain.
-pub fn of(relation: Oid) -> HashSet<Oid> {
+pub fn descendants(relation: Oid) -> HashSet<Oid> {
     related(
         registry().descendant_relation,
         RELATION,
@@ -43,15 +86,8 @@ fn related(index: Oid, column: i16, oid: Oid, wanted: i16) -> HashSet<Oid> {
     related
 }
 
-/// Whether anything is known of any relation.
-pub fn any() -> bool {
-    let table = Table::open_to_read(registry().descendant);
-    let mut scan = table.scan(registry().descendant_relation, &[], Read::Latest);
-    scan.next().is_some()
-}
-
 /// Makes known what the relation contains. Two transactions may make the same known: both are right.
-pub fn set(relation: Oid, descendants: &HashSet<Oid>) {
+pub fn set_descendants(relation: Oid, descendants: &HashSet<Oid>) {
     let table = Table::open_to_write(registry().descendant);
     let keys = [Key::oid(RELATION, relation)];
     let mut known = HashSet::new();
