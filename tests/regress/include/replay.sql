@@ -11,6 +11,7 @@ begin
     if to_regclass(format('replica.%I', name)) is null then
         execute format('create table replica.%1$I (like public.%1$I including indexes)', name);
     end if;
+    set constraints all immediate;
     begin
         for e in select * from event.events(max_events => 100000) where relation = format('public.%I', name) loop
             select string_agg(format('copy.%1$I = given.%1$I', key), ' and ') into same_key from json_object_keys(e.key) key;
