@@ -172,7 +172,7 @@ alter table public.r attach partition public.r9 for values from (900) to (1000);
 insert into public.r values (801, 'eight'), (901, 'nine');
 truncate public.r9;
 alter table public.r detach partition public.r9;
-alter table public.r add column late integer default 5, drop column v;
+alter table public.r add column late integer default 5;
 update public.r set late = 6 where id = 801;
 alter table public.r rename to renamed;
 insert into public.renamed values (802);
@@ -181,10 +181,18 @@ reset role;
 set search_path = public, event;
 grant usage on schema event, meta to public;
 select told(:'root');
+-- Columns are those that the root has, in whatever place the partitions have them.
+alter table renamed drop column v;
+alter table renamed add column v text;
+alter table renamed rename column late to later;
+insert into renamed values (3, 5, 'three'), (301, 5, 'three hundred and one');
+update renamed set v = 'changed', later = 6 where id = 301;
+select told(:'root');
 -- The root is dropped, or loses its key: so does everything below it.
 select ack(cursor(), id) >= 0 from session;
 alter table renamed drop constraint r_pkey;
 select sorted(:'root');
+select sorted(:'leaf');
 select sorted(:'every');
 create table q (id integer primary key) partition by range (id);
 create table q1 partition of q for values from (0) to (100);
