@@ -69,6 +69,14 @@ alter table another_key drop constraint another_key_pkey;
 alter table another_key add primary key (other);
 insert into another_key values (1, 1);
 select told();
+-- Another key in its place, in one command: what was subscribed to was of the old one.
+create table exchanged (id integer primary key, other integer not null);
+select subscribe_table('exchanged') is not null, subscribe_row('exchanged', 5, session_id => :'of_row') is not null;
+alter table exchanged drop constraint exchanged_pkey, add primary key (other);
+insert into exchanged values (1, 5);
+update exchanged set id = 2;
+select told();
+select told(:'of_row');
 -- What the table is still subscribed to, of what lost nothing.
 insert into refers values (1, 5);
 select told();
