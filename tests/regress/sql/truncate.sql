@@ -134,6 +134,26 @@ create trigger zzz_last after truncate on other for each statement execute funct
 truncate other;
 select told();
 select id from other order by id;
+-- So it is where the server empties the table in place: a second time in a transaction, and in the one that created it.
+begin;
+truncate other;
+truncate other;
+commit;
+select told();
+begin;
+create table in_place (id integer primary key);
+select subscribe_table('in_place') is not null;
+create function into_it() returns trigger language plpgsql as $$
+begin
+    insert into public.in_place values (101);
+    return null;
+end
+$$;
+create trigger "AAA first" after truncate on in_place for each statement execute function into_it();
+insert into in_place values (1);
+truncate in_place;
+commit;
+select told();
 create trigger "AAA before" before truncate on other for each statement execute function after_truncate(3);
 create trigger zzz_before before truncate on other for each statement execute function after_truncate(4);
 truncate other;
