@@ -115,13 +115,23 @@ create table p2 (id integer primary key, v text);
 create table p2_other (other integer, primary key (id, other)) inherits (p2);
 create table p3 (id integer primary key, v text);
 create unlogged table p3_unlogged (primary key (id)) inherits (p3);
-create table p4 (id integer primary key, v text);
-create temporary table p4_temporary (primary key (id)) inherits (p4);
 create foreign data wrapper nothing;
 create server nowhere foreign data wrapper nothing;
 create table p5 (id integer primary key, v text);
 create foreign table p5_foreign () inherits (p5) server nowhere;
-select name, refusal(name) from unnest(array['p', 'p2', 'p3', 'p4', 'p5']) name;
+select name, refusal(name) from unnest(array['p', 'p2', 'p3', 'p5']) name;
+-- A temporary child is there for its own session only: nobody is refused for it, and its rows are not told.
+create table p4 (id integer primary key, v text);
+create temporary table p4_temporary () inherits (p4);
+select session_create('temporary', attach => false) as temporary \gset
+select subscribe_table('p4') is not null;
+create temporary table p4_later () inherits (p4);
+insert into p4_temporary values (1, 'not told');
+insert into p4_later values (2, 'not told');
+update p4 set v = 'nor this';
+insert into p4 values (3, 'told');
+drop table p4_temporary;
+select told();
 -- Later they come without any failure; then the parent's subscriptions end, the children's own stay.
 drop table p_without, p2_other;
 create table p_with (primary key (id)) inherits (p);
