@@ -12,7 +12,7 @@ use crate::change::lineage::{self, Lineage};
 use crate::change::operation::ColumnNumber;
 use crate::change::recipients::Recipients;
 use crate::pg::inheritance::{self, Ancestor};
-use crate::pg::relation::{Fires, Trigger};
+use crate::pg::trigger::{self, Fires, Trigger};
 use crate::pg::{relation as catalog, tuple};
 use crate::tables::registry;
 
@@ -141,7 +141,7 @@ pub unsafe fn of(open: pg_sys::Relation) -> Option<Rc<Levels>> {
 unsafe fn load(open: pg_sys::Relation) -> Entry {
     // SAFETY: the caller's promise.
     let (table, tuples, trigger) = unsafe {
-        let trigger = acting(&catalog::triggers_of(open));
+        let trigger = acting(&trigger::of_open(open));
         (catalog::of_open(open), tuple::Tuples::of(open), trigger)
     };
     let mut lineage = inheritance::ancestors(table.oid);

@@ -23,4 +23,5 @@ pub mod setting;
 pub mod subtransaction;
 pub mod table;
 pub mod transaction;
+pub mod trigger;
 pub mod tuple;

@@ -12,6 +12,30 @@ pub fn current() -> Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// Runs `body` as another role, inside a security-restricted operation.
+pub fn as_role<T>(role: Oid, body: impl FnOnce() -> T) -> T {
+    let (mut saved_role, mut saved_context) = (Oid::INVALID, 0);
+    // SAFETY: the saved identity is restored below; after an ERROR the transaction's abort restores it.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut saved_role, &mut saved_context);
+        pg_sys::SetUserIdAndSecContext(
+            role,
+            saved_context
+                | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32
+                | pg_sys::SECURITY_RESTRICTED_OPERATION as i32,
+        );
+    }
+    let result = body();
+    // SAFETY: as above.
+    unsafe { pg_sys::SetUserIdAndSecContext(saved_role, saved_context) }
+    result
+}
+
+/// Runs `body` as the superuser that every database has. For what runs no code but the server's.
+pub fn with_all_rights<T>(body: impl FnOnce() -> T) -> T {
+    as_role(Oid::from_u32(pg_sys::BOOTSTRAP_SUPERUSERID), body)
+}
+
 /// Whether `role` has the privileges of `of`: it is that role, inherits from it, or is a superuser.
 pub fn has_privileges_of(role: Oid, of: Oid) -> bool {
     // SAFETY: plain values; an unknown role has no members.

@@ -10,7 +10,8 @@ use pgrx::pg_sys::Oid;
 
 use crate::error::{Error, raise};
 use crate::gucs;
-use crate::pg::relation::{self, Description, Fires, Kind, Persistence};
+use crate::pg::relation::{self, Description, Kind, Persistence};
+use crate::pg::trigger::{self, After, Fires};
 use crate::pg::{command, inheritance, lock, subtransaction, transaction};
 use crate::tables::registry::registry;
 use crate::tables::tracked;
@@ -48,7 +49,7 @@ impl Trigger {
 
     /// A trigger of ours is known by its function: it may have been renamed, and a user's may have its name.
     fn state(self, description: &Description) -> State {
-        let triggers = relation::triggers(description.oid);
+        let triggers = trigger::of(description.oid);
         let own = triggers
             .iter()
             .find(|trigger| trigger.function == self.function() && !trigger.is_clone);
@@ -83,36 +84,28 @@ impl Trigger {
         }
     }
 
-    /// Creates the trigger if it is missing, and makes it fire for every writer if it does not.
+    /// Creates the trigger if it is missing, and makes it fire for every writer if it does not: rows that replication
+    /// applies are changes, too.
     fn ensure(self, description: &Description) {
-        let table = description.display();
         match self.state(description) {
             State::Fires => {}
             State::Disabled { name } => {
-                command::run_as(description.owner, &[enable(&table, &name)]);
+                let table = description.display();
+                command::run_as(
+                    description.owner,
+                    &format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"),
+                );
             }
             State::Missing { name } => {
-                let create = match self {
-                    Self::Row => format!(
-                        "CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {table} \
-                         FOR EACH ROW EXECUTE FUNCTION event.capture_row()"
-                    ),
-                    Self::Truncate => format!(
-                        "CREATE TRIGGER {name} AFTER TRUNCATE ON {table} \
-                         FOR EACH STATEMENT EXECUTE FUNCTION event.capture_truncate()"
-                    ),
+                let after = match self {
+                    Self::Row => After::RowChange,
+                    Self::Truncate => After::Truncate,
                 };
-                command::run_as(description.owner, &[create, enable(&table, &name)]);
-                let name = std::ffi::CString::new(name).expect("a name of ours");
-                relation::depend_on_extension(description.oid, &name, registry().extension);
+                let extension = registry().extension;
+                trigger::create(description.oid, &name, after, self.function(), extension);
             }
         }
     }
-}
-
-/// Rows that replication applies are changes, too.
-fn enable(table: &str, trigger: &str) -> String {
-    format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}")
 }
 
 /// Creates the triggers that the relation and what it contains need, and enables those that are disabled. The locks
