@@ -51,7 +51,7 @@ errors! {
     /// A partitioned table or inheritance parent that contains a table whose changes cannot be told.
     Member { relation: String, member: String, kind: &'static str },
     /// An inheritance parent with a child that lacks its primary key.
-    MemberKey { relation: String, member: String, key: String },
+    MemberKey { relation: String, member: String, key: String, own_key: bool },
     /// A table of the server or of this extension.
     SystemTable { relation: String },
     /// A table with row-level security.
@@ -222,6 +222,7 @@ impl Error {
                 relation,
                 member,
                 key,
+                own_key,
             } => {
                 object = named(&member);
                 (
@@ -229,7 +230,15 @@ impl Error {
                     format!(
                         "table \"{member}\" lacks the primary key of its parent \"{relation}\""
                     ),
-                    format!("ALTER TABLE {member} ADD PRIMARY KEY ({key})"),
+                    if own_key {
+                        format!(
+                            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'p' AND conrelid IN ({}::regclass, {}::regclass)",
+                            literal(&relation),
+                            literal(&member)
+                        )
+                    } else {
+                        format!("ALTER TABLE {member} ADD PRIMARY KEY ({key})")
+                    },
                 )
             }
             SystemTable { relation } => {

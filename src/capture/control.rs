@@ -24,16 +24,32 @@ pub struct Reset {
 /// Tells the relation's subscribers of a reset, once in a statement; that it has been emptied says more than that it
 /// has to be loaded anew.
 pub fn reset(relation: Oid, reset: &Reset) {
-    let oid = relation.to_u32();
-    match reset.control {
-        Control::Truncate => {
-            outbox::with(|outbox| outbox.take_back_resync(oid, reset.since));
-        }
-        _ if outbox::with(|outbox| outbox.is_reset(oid, reset.since)) => return,
-        _ => {}
+    tell_reset(relation, reset, subscription::subscribers(relation));
+}
+
+/// As [`reset`], for those only that subscribed to `other` as well.
+pub fn reset_among(relation: Oid, other: Oid, reset: &Reset) {
+    let others = subscription::subscribers(other);
+    let among = subscription::subscribers(relation)
+        .filter(|recipient| others.get(recipient.session).is_some());
+    tell_reset(relation, reset, among);
+}
+
+fn tell_reset(relation: Oid, reset: &Reset, subscribers: Recipients) {
+    let subscribers = addressee::who_may_read(relation, &subscribers);
+    if subscribers.is_empty() {
+        return;
     }
-    let subscribers = may_hear(relation, subscription::subscribers(relation));
-    tell(relation, reset.control, reset.command, subscribers, b"");
+    let (level, oid) = (nest_level(), relation.to_u32());
+    let is_first = outbox::with(|outbox| {
+        if reset.control == Control::Truncate {
+            outbox.take_back_resync(level, oid, reset.since);
+        }
+        outbox.resets.note(level, oid, reset.since)
+    });
+    if is_first || reset.control == Control::Truncate {
+        tell(relation, reset.control, reset.command, subscribers, b"");
+    }
 }
 
 /// Ends the relation's subscriptions, and tells their sessions why. `name`: the qualified name of one that is gone.
@@ -43,22 +59,11 @@ pub fn end(relation: Oid, control: Control, name: &[u8]) {
         return;
     }
     if control != Control::Gone {
-        subscribers = may_hear(relation, subscribers);
+        subscribers = addressee::who_may_read(relation, &subscribers);
     }
     tell(relation, control, current_command(), subscribers, name);
     subscription::end(relation);
     watch::announce(relation);
-}
-
-/// Without the sessions whose owner may not read any of the relation.
-fn may_hear(relation: Oid, subscribers: Recipients) -> Recipients {
-    let Some(relation) = addressee::relation(relation) else {
-        return Recipients::default();
-    };
-    subscribers.filter(|recipient| {
-        addressee::session(recipient.session)
-            .is_some_and(|session| !relation.readable(session.owner).is_nothing())
-    })
 }
 
 fn tell(relation: Oid, control: Control, command: u32, subscribers: Recipients, name: &[u8]) {

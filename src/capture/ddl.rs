@@ -11,13 +11,12 @@ use super::control::{self, Reset};
 use super::protocol;
 use crate::change::operation::Control;
 use crate::error::{Error, raise};
-use crate::pg::transaction::{current_command, next_command, statement_command};
+use crate::pg::transaction::{next_command, statement_command, used_command};
 use crate::pg::{event_trigger, inheritance, relation, subtransaction};
 use crate::tables::{registry, tracked};
 
-/// Creates the triggers that these new descendants of a tracked relation need. The running command holds their
-/// locks.
-pub type Cover = fn(Oid, &HashSet<Oid>);
+/// Creates the triggers that a new descendant of a tracked relation needs.
+pub type Cover = fn(Oid, Oid);
 
 thread_local! {
     static COVER: Cell<Option<Cover>> = const { Cell::new(None) };
@@ -147,8 +146,7 @@ fn reconcile(oid: Oid, created: &HashSet<Oid>) {
         && description.key == key
         && (description.is_partitioned()
             || descendants.iter().all(|descendant| {
-                relation::peek(*descendant)
-                    .is_none_or(|child| tracked::has_same_key(&description, &child))
+                relation::peek(*descendant).is_none_or(|child| child.has_key_of(&description))
             }));
     if !has_its_key {
         control::end(oid, Control::Unkeyed, b"");
@@ -160,28 +158,35 @@ fn reconcile(oid: Oid, created: &HashSet<Oid>) {
         return;
     }
     let come: HashSet<Oid> = descendants.difference(&known).copied().collect();
-    let has_gone = !known.is_subset(&descendants);
+    let gone: HashSet<Oid> = known.difference(&descendants).copied().collect();
+    // Before the commands that the triggers need, which are followed like any others: they bring nothing new.
     tracked::set_descendants(oid, &descendants);
     next_command();
-    if has_gone || !come.is_subset(created) {
-        let command = current_command();
-        control::reset(
-            oid,
-            &Reset {
-                control: Control::Resync,
-                command,
-                since: statement_command().unwrap_or(command),
-            },
-        );
+    if !gone.is_empty() || !come.is_subset(created) {
+        let command = used_command();
+        let reset = Reset {
+            control: Control::Resync,
+            command,
+            since: statement_command().unwrap_or(command),
+        };
+        control::reset(oid, &reset);
+        // What these were told under the relation's name they may never read.
+        gone.iter()
+            .filter(|member| relation::kind_and_persistence(**member).is_some())
+            .for_each(|member| control::reset_among(*member, oid, &reset));
     }
-    if let Some(cover) = COVER.get()
-        && let Err(problem) = subtransaction::catch_error(|| cover(oid, &come))
-    {
-        // Whoever subscribes next will try again.
-        tracked::set_descendants(oid, &descendants.difference(&come).copied().collect());
-        let relation = description.display();
-        pgrx::warning!(
-            "pg_reldiff could not create its triggers on the new parts of {relation}: {problem}"
-        );
+    let Some(cover) = COVER.get() else { return };
+    let mut covered = descendants;
+    for member in come {
+        if let Err(problem) = subtransaction::catch_error(|| cover(oid, member)) {
+            let relation = description.display();
+            pgrx::warning!(
+                "pg_reldiff could not create its triggers on a new part of {relation}: {problem}"
+            );
+            // Whoever subscribes or alters it next will try again.
+            covered.remove(&member);
+            tracked::set_descendants(oid, &covered);
+            next_command();
+        }
     }
 }

@@ -8,13 +8,14 @@ use std::rc::Rc;
 use pgrx::pg_sys::{self, Oid};
 
 use super::relation::{self, Stale, WatchedRelation};
+use crate::change::event::Readable;
 use crate::change::lineage::{self, Lineage};
-use crate::change::operation::ColumnNumber;
+use crate::change::operation::{ColumnNumber, SessionId};
 use crate::change::recipients::Recipients;
 use crate::pg::inheritance::{self, Ancestor};
 use crate::pg::trigger::{self, Fires, Trigger};
 use crate::pg::{relation as catalog, tuple};
-use crate::tables::registry;
+use crate::tables::{addressee, registry};
 
 /// A watched relation that the rows of a table belong to.
 pub struct Level {
@@ -91,6 +92,13 @@ impl Lineage for Levels {
 
     fn above(&self, level: usize) -> &[usize] {
         &self.levels[level].above
+    }
+
+    fn is_open_to(&self, level: usize, session: SessionId) -> bool {
+        let relation = addressee::relation(self.levels[level].relation.oid);
+        relation
+            .zip(addressee::session(session))
+            .is_some_and(|(relation, session)| *relation.readable(session.owner) == Readable::All)
     }
 
     fn column(&self, from: usize, to: usize, column: ColumnNumber) -> Option<ColumnNumber> {

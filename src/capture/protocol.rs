@@ -9,7 +9,7 @@ pub const VERSION_1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_ver
 
 /// What a trigger fires for, which says whose function it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum Kind {
     Row,
     Truncate,
 }
@@ -20,11 +20,11 @@ pub enum Level {
 /// The call data are the server's.
 pub unsafe fn trigger_data(
     fcinfo: pg_sys::FunctionCallInfo,
-    level: Level,
+    kind: Kind,
 ) -> *mut pg_sys::TriggerData {
-    let function = match level {
-        Level::Row => "event.capture_row",
-        Level::Truncate => "event.capture_truncate",
+    let function = match kind {
+        Kind::Row => "event.capture_row",
+        Kind::Truncate => "event.capture_truncate",
     };
     let refuse = |problem| raise(Error::TriggerProtocol { function, problem });
     // SAFETY: the context is null or a node, whose tag says what it is.
@@ -39,12 +39,12 @@ pub unsafe fn trigger_data(
             refuse("must be called after the change");
         }
         let is_truncate = event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_TRUNCATE;
-        match level {
-            Level::Row if event & pg_sys::TRIGGER_EVENT_ROW == 0 => {
+        match kind {
+            Kind::Row if event & pg_sys::TRIGGER_EVENT_ROW == 0 => {
                 refuse("must be called for each row")
             }
-            Level::Truncate if !is_truncate => refuse("must be called for TRUNCATE"),
-            Level::Row | Level::Truncate => {}
+            Kind::Truncate if !is_truncate => refuse("must be called for TRUNCATE"),
+            Kind::Row | Kind::Truncate => {}
         }
         trigger
     }

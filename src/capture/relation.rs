@@ -14,13 +14,11 @@ use std::rc::Rc;
 use pgrx::pg_sys::Oid;
 
 use super::value::Renderer;
-use crate::change::event::Readable;
 use crate::change::matching::{WatchedColumns, Watchers};
 use crate::change::operation::ColumnNumber;
-use crate::change::recipients::{Recipient, Recipients};
 use crate::pg::output::{Trust, trust};
 use crate::pg::relation::{Column, Description};
-use crate::pg::{role, transaction};
+use crate::pg::transaction;
 use crate::tables::{addressee, invalidation, registry, subscription, watch};
 
 /// A relation that somebody subscribed to.
@@ -162,7 +160,8 @@ fn load(description: &Description) -> Option<WatchedRelation> {
     if description.row_security || description.key.is_empty() {
         return None;
     }
-    let everyone = permitted(subscription::watchers(description.oid), description);
+    let subscribed = subscription::watchers(description.oid);
+    let everyone = addressee::who_may_read(description.oid, &subscribed);
     let keyed = watch::is_keyed(description.oid);
     if everyone.is_empty() && !keyed {
         return None;
@@ -197,18 +196,5 @@ fn load(description: &Description) -> Option<WatchedRelation> {
             .collect(),
         storage,
         names: description.names().columns,
-    })
-}
-
-/// Without the sessions whose owner may not read any of it: they get nothing, and a change that
-/// concerns only them is not worth a lock.
-fn permitted(everyone: Recipients, description: &Description) -> Recipients {
-    everyone.filter(|recipient: &Recipient| {
-        addressee::session(recipient.session).is_some_and(|session| {
-            match role::readable(session.owner, description) {
-                Readable::All => true,
-                Readable::Columns(columns) => !columns.is_empty(),
-            }
-        })
     })
 }

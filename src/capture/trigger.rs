@@ -35,7 +35,7 @@ pub unsafe extern "C-unwind" fn capture_row(fcinfo: pg_sys::FunctionCallInfo) ->
     // SAFETY: the server's call data; the trigger manager's is checked for before it is used, and it and the
     // slots stay until we return. The levels are those of the slots' relation.
     unsafe {
-        let trigger = protocol::trigger_data(fcinfo, protocol::Level::Row);
+        let trigger = protocol::trigger_data(fcinfo, protocol::Kind::Row);
         let Some(levels) = levels::of((*trigger).tg_relation) else {
             return Datum::null();
         };

@@ -26,7 +26,7 @@ pub extern "C" fn pg_finfo_capture_truncate() -> &'static pg_sys::Pg_finfo_recor
 pub unsafe extern "C-unwind" fn capture_truncate(fcinfo: pg_sys::FunctionCallInfo) -> Datum {
     // SAFETY: the server's call data; the trigger manager's is checked for before it is used. The relation is open.
     let (relation, is_partitioned) = unsafe {
-        let trigger = protocol::trigger_data(fcinfo, protocol::Level::Truncate);
+        let trigger = protocol::trigger_data(fcinfo, protocol::Kind::Truncate);
         let relation = (*trigger).tg_relation;
         (
             (*relation).rd_id,

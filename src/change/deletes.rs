@@ -1,5 +1,6 @@
 //! The keys that a transaction has deleted, and by which commands: what decides the place of an insert that
-//! arrives after changes of later commands ([`super::outbox`]).
+//! arrives after changes of later commands ([`super::outbox`]). What has been rolled back since may be among them, which
+//! does no harm: an insert that is told after a delete that was not is told between the same changes of its key.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,6 +16,8 @@ type Deleted = (u32, u32);
 pub struct Deletes {
     ordered: BTreeSet<Deleted>,
     added: Vec<Deleted>,
+    /// Relations that have been emptied, and by which commands.
+    emptied: Vec<(u32, u32)>,
 }
 
 impl Deletes {
@@ -22,12 +25,18 @@ impl Deletes {
         Self {
             ordered: BTreeSet::new(),
             added: Vec::new(),
+            emptied: Vec::new(),
         }
     }
 
     /// Takes note of a row's delete from its encoded record.
     pub fn add(&mut self, relation: u32, record: &[u8], command: u32) {
         self.added.push((hash(relation, record), command));
+    }
+
+    /// Takes note of a truncation, which deletes every key of the relation.
+    pub fn add_all(&mut self, relation: u32, command: u32) {
+        self.emptied.push((relation, command));
     }
 
     /// The last command from `from` on, and before `before` if that is given, that deleted the key of this
@@ -45,8 +54,12 @@ impl Deletes {
         if last < from {
             return None;
         }
-        let mut found = self.ordered.range((key, from)..=(key, last));
-        found.next_back().map(|(_, command)| *command)
+        let mut deleted = self.ordered.range((key, from)..=(key, last));
+        let deleted = deleted.next_back().map(|(_, command)| *command);
+        let emptied = self.emptied.iter().filter_map(|&(emptied, command)| {
+            (emptied == relation && (from..=last).contains(&command)).then_some(command)
+        });
+        emptied.chain(deleted).max()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Under which name a change is told where relations contain one another: partitions and inheritance children
 //! belong to their parents, too.
 //!
-//! A session that subscribed to several of them hears of each row change once: under the topmost one whose
-//! subscription matches, and with all that its matching subscriptions ask for.
+//! A session that subscribed to several of them, one inside the other, hears of each row change once: under the topmost
+//! one whose subscription matches, and with all that its matching subscriptions ask for.
 
 use std::rc::Rc;
 
-use super::operation::ColumnNumber;
+use super::operation::{ColumnNumber, SessionId};
 use super::recipients::Recipients;
 
 /// The relations that a row belongs to.
@@ -16,6 +16,10 @@ pub trait Lineage {
 
     /// The relations above this one that have all of its rows and columns, the topmost first.
     fn above(&self, relation: usize) -> &[usize];
+
+    /// Whether the session may be told everything of this relation: otherwise it hears of the ones inside it under
+    /// their own names.
+    fn is_open_to(&self, relation: usize, session: SessionId) -> bool;
 
     /// The number that a column of `from` has in `to`, which is above it.
     fn column(&self, from: usize, to: usize, column: ColumnNumber) -> Option<ColumnNumber>;
@@ -27,7 +31,9 @@ pub fn unite(lineage: &impl Lineage, recipients: &mut [Rc<Recipients>]) {
         for &upper in lineage.above(lower) {
             let moving = {
                 let above = &recipients[upper];
-                recipients[lower].filter(|share| above.get(share.session).is_some())
+                recipients[lower].filter(|share| {
+                    above.get(share.session).is_some() && lineage.is_open_to(upper, share.session)
+                })
             };
             if moving.is_empty() {
                 continue;
@@ -46,7 +52,7 @@ pub fn unite(lineage: &impl Lineage, recipients: &mut [Rc<Recipients>]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::operation::{SessionId, SubscriptionType};
+    use super::super::operation::SubscriptionType;
     use super::*;
 
     /// Root 0, its child 1, its grandchild 2; columns of a relation are numbered ten higher than those of the one
@@ -62,6 +68,10 @@ mod tests {
             &[0, 1][..relation]
         }
 
+        fn is_open_to(&self, relation: usize, session: SessionId) -> bool {
+            (relation, session) != (0, C)
+        }
+
         fn column(&self, from: usize, to: usize, column: ColumnNumber) -> Option<ColumnNumber> {
             Some(column - 10 * (from - to) as ColumnNumber)
         }
@@ -69,6 +79,8 @@ mod tests {
 
     const A: SessionId = SessionId::from_u128(1);
     const B: SessionId = SessionId::from_u128(2);
+    /// May not read all of the root.
+    const C: SessionId = SessionId::from_u128(3);
 
     fn recipients(shares: &[(SessionId, SubscriptionType, Option<i16>)]) -> Rc<Recipients> {
         let mut recipients = Recipients::default();
@@ -110,5 +122,18 @@ mod tests {
         let mut levels = before.clone();
         unite(&Chain, &mut levels);
         assert_eq!(levels, before);
+    }
+
+    #[test]
+    fn what_may_not_be_told_above_is_told_where_it_was_asked_for() {
+        let mut levels = [
+            recipients(&[(C, SubscriptionType::Column, Some(2))]),
+            recipients(&[(C, SubscriptionType::Column, Some(12))]),
+            recipients(&[(C, SubscriptionType::Table, None)]),
+        ];
+        unite(&Chain, &mut levels);
+        assert!(levels[0].get(C).is_some_and(|share| !share.table));
+        assert!(levels[1].get(C).is_some_and(|share| share.table));
+        assert!(levels[2].is_empty());
     }
 }

@@ -18,3 +18,4 @@ pub mod recipients;
 pub mod record;
 pub mod relation;
 pub mod replay;
+mod resets;

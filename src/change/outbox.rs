@@ -13,6 +13,7 @@ use super::cursor::ChangeOrder;
 use super::deletes::Deletes;
 use super::operation::{Control, Operation};
 use super::recipients::Recipients;
+use super::resets::Resets;
 
 /// When a change was made, and by whom.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +107,8 @@ pub struct Outbox {
     deletes: Deletes,
     /// How many of the pending changes the deletes have been taken from.
     seen: usize,
+    /// Of the last statement that has told of any.
+    pub resets: Resets,
 }
 
 impl Outbox {
@@ -116,6 +119,7 @@ impl Outbox {
             newest: 0,
             deletes: Deletes::new(),
             seen: 0,
+            resets: Resets::new(),
         }
     }
 
@@ -164,61 +168,49 @@ impl Outbox {
     /// deleted this key, the insert comes after it. The row has had the key from when it was stored until it
     /// was ended, so that every delete in between came before it was stored.
     fn after_deletes(&mut self, moment: Moment, relation: u32, record: &[u8]) -> u32 {
-        self.note_deletes(0);
+        self.note_deletes();
         self.deletes
             .last(relation, record, moment.command, moment.ended)
             .unwrap_or(moment.command)
     }
 
-    /// Takes note of the deletes among the pending changes, from this one on.
-    fn note_deletes(&mut self, from: usize) {
+    /// Takes note of the deletes among the pending changes.
+    fn note_deletes(&mut self) {
         let pending = &self.pending;
-        for change in pending.changes.iter().skip(self.seen.max(from)) {
-            if change.operation == Operation::Delete {
-                self.deletes.add(
-                    change.relation,
-                    pending.record(change),
-                    change.order.command,
-                );
+        for change in &pending.changes[self.seen..] {
+            let command = change.order.command;
+            match change.operation {
+                Operation::Delete => {
+                    let record = pending.record(change);
+                    self.deletes.add(change.relation, record, command);
+                }
+                Operation::Control(Control::Truncate) => {
+                    self.deletes.add_all(change.relation, command);
+                }
+                _ => {}
             }
         }
         self.seen = pending.changes.len();
     }
 
-    /// Whether the relation's subscribers have been told, by a statement that began at this command, that the
-    /// relation has been emptied or has to be loaded anew.
-    pub fn is_reset(&self, relation: u32, since: u32) -> bool {
-        self.resets(relation, since).next().is_some()
-    }
-
-    /// Takes back that the relation has to be loaded anew, if a statement that began at this command has said so:
-    /// it has also emptied it.
-    pub fn take_back_resync(&mut self, relation: u32, since: u32) {
-        let resync = Operation::Control(Control::Resync);
-        let found: Vec<usize> = self
-            .resets(relation, since)
-            .filter(|&at| self.pending.changes[at].operation == resync)
-            .collect();
-        for at in found {
+    /// Takes back that the relation has to be loaded anew, if a statement that began at this command has said so on
+    /// this level: it has also emptied it.
+    pub fn take_back_resync(&mut self, level: i32, relation: u32, since: u32) {
+        let changes = &mut self.pending.changes;
+        let mut tail = changes.iter().enumerate().rev();
+        let found = tail
+            .by_ref()
+            .take_while(|(_, change)| change.order.command >= since)
+            .find(|(_, change)| {
+                change.operation == Operation::Control(Control::Resync)
+                    && (change.level, change.relation) == (level, relation)
+            })
+            .map(|(at, _)| at);
+        if let Some(at) = found {
             // Its record stays where it is: the next ones stand behind it.
-            self.pending.changes.remove(at);
+            changes.remove(at);
             self.seen = self.seen.min(at);
         }
-    }
-
-    /// The indexes of such changes, the newest first.
-    fn resets(&self, relation: u32, since: u32) -> impl Iterator<Item = usize> {
-        let changes = self.pending.changes.iter().enumerate().rev();
-        changes
-            .take_while(move |(_, change)| change.order.command >= since)
-            .filter(move |(_, change)| {
-                change.relation == relation
-                    && matches!(
-                        change.operation,
-                        Operation::Control(Control::Truncate | Control::Resync)
-                    )
-            })
-            .map(|(at, _)| at)
     }
 
     /// The bytes that the pending changes take.
@@ -243,8 +235,8 @@ impl Outbox {
 
     /// Takes the changes of this level away, for the log.
     pub fn take_level(&mut self, level: i32) -> Changes {
+        self.note_deletes();
         let start = self.pending.start_of(level);
-        self.note_deletes(start);
         self.seen = start;
         self.pending.split_off(start)
     }
@@ -259,6 +251,7 @@ impl Outbox {
         let kept = self.pending.start_of(level);
         drop(self.pending.split_off(kept));
         self.seen = self.seen.min(kept);
+        self.resets.at_sub_abort(level);
     }
 
     /// The subtransaction at this level was released: its changes are its parent's now.
@@ -501,29 +494,35 @@ mod tests {
     }
 
     #[test]
+    fn an_insert_comes_after_what_a_nested_truncate_emptied() {
+        let mut told = Told::new();
+        let truncate = Operation::Control(Control::Truncate);
+        told.push((1, 6), truncate, "", "truncate");
+        told.push((1, 5), Insert, "k", "insert");
+        assert_eq!(told.names(), ["truncate", "insert"]);
+    }
+
+    #[test]
+    fn deletes_of_an_outer_level_decide_the_order_too() {
+        let mut told = Told::new();
+        told.push((1, 6), Delete, "k", "delete");
+        told.push((2, 7), Insert, "other", "inner");
+        drop(told.0.take_level(2));
+        told.push((1, 5), Insert, "k", "insert");
+        assert_eq!(told.names(), ["delete", "insert"]);
+    }
+
+    #[test]
     fn an_emptied_relation_need_not_be_loaded_anew() {
-        let mut outbox = Outbox::default();
-        let mut push = |command, control| {
-            let moment = Moment {
-                level: 1,
-                command,
-                ended: None,
-            };
-            outbox.push(
-                moment,
-                Operation::Control(control),
-                RELATION,
-                &Rc::default(),
-                b"",
-            );
-        };
-        push(3, Control::Resync);
-        push(5, Control::Resync);
-        assert!(outbox.is_reset(RELATION, 5));
-        assert!(!outbox.is_reset(RELATION, 6));
-        assert!(!outbox.is_reset(RELATION + 1, 5));
-        outbox.take_back_resync(RELATION, 5);
-        assert!(!outbox.is_reset(RELATION, 5));
-        assert!(outbox.is_reset(RELATION, 3));
+        let mut told = Told::new();
+        let resync = Operation::Control(Control::Resync);
+        told.push((1, 3), resync, "", "earlier");
+        told.push((2, 5), resync, "", "inside");
+        told.push((1, 5), resync, "", "same");
+        told.push((1, 6), Insert, "k", "insert");
+        told.0.take_back_resync(1, RELATION, 5);
+        told.0.take_back_resync(1, RELATION, 5);
+        told.0.take_back_resync(1, RELATION + 1, 0);
+        assert_eq!(told.names(), ["earlier", "inside", "insert"]);
     }
 }

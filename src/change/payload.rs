@@ -73,7 +73,8 @@ impl Payload {
 /// An event for NOTIFY, which refuses a long one: such a one goes without its payload, marked as truncated.
 #[derive(Debug)]
 pub struct Notification {
-    whole: Payload,
+    /// There if it may be short enough: what is longer is not kept.
+    whole: Option<Payload>,
     /// There if the whole event may be too long.
     truncated: Option<Payload>,
 }
@@ -83,7 +84,7 @@ impl Notification {
         let whole = render(event, format, xid);
         let may_be_long = whole.len() + LAST_LENGTH > NOTIFY_LIMIT;
         Self {
-            whole,
+            whole: (whole.len() <= NOTIFY_LIMIT).then_some(whole),
             truncated: may_be_long.then(|| write(event, format, xid, true)),
         }
     }
@@ -91,7 +92,7 @@ impl Notification {
     /// The payload, when it is known whether the event is the session's last one of its transaction. `None`
     /// if even the truncated event is too long: its names and its key alone are.
     pub fn finish(self, last: bool) -> Option<Payload> {
-        [Some(self.whole), self.truncated]
+        [self.whole, self.truncated]
             .into_iter()
             .flatten()
             .find_map(|mut payload| {

@@ -58,7 +58,6 @@ unsafe extern "C-unwind" fn at_transaction_event(
             clear();
         }
         XactEvent::XACT_EVENT_ABORT | XactEvent::XACT_EVENT_PREPARE => {
-            interned::at_rollback();
             clear();
             rolled_back();
         }
@@ -83,7 +82,6 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
             replay::with(|replays| replays.at_sub_commit(level));
         }
         SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
-            interned::at_rollback();
             spill::at_sub_abort(level);
             outbox::with(|outbox| outbox.at_sub_abort(level));
             replay::with(|replays| replays.at_sub_abort(level));
@@ -93,7 +91,10 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
     }
 }
 
+/// What the own changes had made true is so no longer.
 fn rolled_back() {
+    interned::at_rollback();
+    transaction::at_rollback();
     if let Some(at_rollback) = AT_ROLLBACK.get() {
         at_rollback();
     }

@@ -26,7 +26,7 @@ pub struct Altered {
 /// The relations of the command at whose end the event trigger runs.
 pub fn altered() -> Vec<Altered> {
     rows(
-        "SELECT objid, command_tag LIKE 'CREATE%' FROM pg_event_trigger_ddl_commands() \
+        "SELECT objid, command_tag = 'CREATE TABLE' FROM pg_event_trigger_ddl_commands() \
          WHERE classid = 'pg_class'::regclass",
         |row| Altered {
             relation: column(row, 1).expect("never null"),
@@ -35,20 +35,24 @@ pub fn altered() -> Vec<Altered> {
     )
 }
 
-/// A relation, or a column of one, that has been dropped.
+/// A relation, or a column or a constraint of one, that has been dropped.
 pub struct Dropped {
     pub relation: Oid,
     /// The relation's qualified name, if it is gone as a whole.
     pub name: Option<Vec<u8>>,
 }
 
-/// The relations and columns that the command has dropped.
+/// The relations, columns and constraints that the command has dropped.
 pub fn dropped() -> Vec<Dropped> {
     // convert_to() makes bytes of a text without changing them.
     rows(
         "SELECT objid, CASE objsubid WHEN 0 THEN convert_to(schema_name, getdatabaseencoding()) END, \
          convert_to(object_name, getdatabaseencoding()) \
-         FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass",
+         FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass \
+         UNION ALL SELECT c.oid, NULL, NULL FROM pg_event_trigger_dropped_objects() \
+         JOIN pg_namespace n ON n.nspname = address_names[1] \
+         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = address_names[2] \
+         WHERE classid = 'pg_constraint'::regclass AND object_type = 'table constraint'",
         |row| {
             let schema: Option<Vec<u8>> = column(row, 2);
             let name: Option<Vec<u8>> = column(row, 3);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use pgrx::pg_sys::Oid;
 
+use super::relation::{Persistence, kind_and_persistence};
 use super::scan_key::Key;
 use super::table::{Read, Table};
 
@@ -27,17 +28,19 @@ pub struct Ancestor {
 
 /// The relations above this one, each before those that it contains. Takes no lock on them.
 pub fn ancestors(relation: Oid) -> Vec<Ancestor> {
-    let mut found: Vec<Ancestor> = Vec::new();
-    let mut next = parents(relation);
-    while let Some(oid) = next.pop() {
-        // Met again on a longer way: it stands above what was met since.
-        found.retain(|ancestor| ancestor.oid != oid);
-        let parents = parents(oid);
-        next.extend_from_slice(&parents);
-        found.push(Ancestor { oid, parents });
-    }
-    found.reverse();
+    let mut found = Vec::new();
+    add_ancestors(&parents(relation), &mut found);
     found
+}
+
+fn add_ancestors(relations: &[Oid], found: &mut Vec<Ancestor>) {
+    for &oid in relations {
+        if found.iter().all(|ancestor| ancestor.oid != oid) {
+            let parents = parents(oid);
+            add_ancestors(&parents, found);
+            found.push(Ancestor { oid, parents });
+        }
+    }
 }
 
 /// The relations inside this one, on every level, but for temporary ones: nobody but their own session sees their
@@ -47,7 +50,7 @@ pub fn descendants(relation: Oid) -> HashSet<Oid> {
     let mut next = vec![relation];
     while let Some(parent) = next.pop() {
         for child in related(INHERITS_PARENT, PARENT, parent, CHILD) {
-            if !super::relation::is_temporary(child) && found.insert(child) {
+            if !is_temporary(child) && found.insert(child) {
                 next.push(child);
             }
         }
@@ -70,4 +73,11 @@ fn related(index: Oid, column: i16, relation: Oid, wanted: i16) -> Vec<Oid> {
         }
     }
     related
+}
+
+fn is_temporary(relation: Oid) -> bool {
+    matches!(
+        kind_and_persistence(relation),
+        Some((_, Persistence::Temporary))
+    )
 }

@@ -50,6 +50,18 @@ impl Description {
         self.columns.iter().find(|column| column.number == number)
     }
 
+    /// Whether a row of the other relation has the key that it has as a row of this one: the same columns, in the
+    /// same order.
+    pub fn has_key_of(&self, other: &Self) -> bool {
+        let names = |relation: &Self| -> Vec<Option<Vec<u8>>> {
+            let columns = relation.key.iter();
+            columns
+                .map(|&column| Some(relation.column(column)?.name.clone()))
+                .collect()
+        };
+        names(self) == names(other)
+    }
+
     /// The number of a live column by its exact name.
     pub fn column_number(&self, name: &str) -> Option<i16> {
         let column = self
@@ -90,12 +102,35 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    fn of(relkind: std::ffi::c_char) -> Self {
+        match relkind as u8 {
+            b'r' => Self::Table,
+            b'p' => Self::PartitionedTable,
+            b'v' => Self::View,
+            b'm' => Self::MaterializedView,
+            b'f' => Self::ForeignTable,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// `relpersistence`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persistence {
     Permanent,
     Unlogged,
     Temporary,
+}
+
+impl Persistence {
+    fn of(relpersistence: std::ffi::c_char) -> Self {
+        match relpersistence as u8 {
+            b'u' => Self::Unlogged,
+            b't' => Self::Temporary,
+            _ => Self::Permanent,
+        }
+    }
 }
 
 /// The oid of the relation that a name means under the caller's search_path.
@@ -246,19 +281,8 @@ pub unsafe fn of_open(relation: pg_sys::Relation) -> Description {
             schema,
             name,
             qualified,
-            kind: match form.relkind as u8 {
-                b'r' => Kind::Table,
-                b'p' => Kind::PartitionedTable,
-                b'v' => Kind::View,
-                b'm' => Kind::MaterializedView,
-                b'f' => Kind::ForeignTable,
-                _ => Kind::Other,
-            },
-            persistence: match form.relpersistence as u8 {
-                b'u' => Persistence::Unlogged,
-                b't' => Persistence::Temporary,
-                _ => Persistence::Permanent,
-            },
+            kind: Kind::of(form.relkind),
+            persistence: Persistence::of(form.relpersistence),
             owner: form.relowner,
             namespace: form.relnamespace,
             row_security: form.relrowsecurity,
@@ -321,19 +345,19 @@ pub fn qualified(schema: &[u8], name: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Whether the relation is temporary; not so if there is none.
-pub fn is_temporary(relation: Oid) -> bool {
-    // SAFETY: a plain value; an unknown relation has no persistence. The cached row stays until it is released.
+/// `relkind` and `relpersistence` of a relation, without opening it.
+pub fn kind_and_persistence(relation: Oid) -> Option<(Kind, Persistence)> {
+    // SAFETY: a plain value; the cached row stays until it is released.
     unsafe {
         let row =
             pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, relation.into());
         if row.is_null() {
-            return false;
+            return None;
         }
         let form = &*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>();
-        let is_temporary = form.relpersistence as u8 == b't';
+        let found = (Kind::of(form.relkind), Persistence::of(form.relpersistence));
         pg_sys::ReleaseSysCache(row);
-        is_temporary
+        Some(found)
     }
 }
 

@@ -63,14 +63,15 @@ pub fn catch_error<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     }))
     .catch_others(move |error: CaughtError| {
         saved.roll_back();
-        match &error {
-            CaughtError::PostgresError(report)
-                if !concerns_the_backend(report.sql_error_code()) =>
-            {
-                Err(report.message().to_owned())
-            }
-            _ => error.rethrow(),
+        let (CaughtError::PostgresError(report)
+        | CaughtError::ErrorReport(report)
+        | CaughtError::RustPanic {
+            ereport: report, ..
+        }) = &error;
+        if concerns_the_backend(report.sql_error_code()) {
+            error.rethrow()
         }
+        Err(report.message().to_owned())
     })
     .execute()
 }

@@ -90,27 +90,28 @@ impl Table {
         }
     }
 
-    /// Deletes a row that this transaction is the only one to change.
+    /// Deletes a row, after the transaction that is changing it, if one is; it may have deleted it.
     pub fn delete(&self, row: RowId) {
-        let mut row = row.0;
-        // SAFETY: the relation is open.
-        unsafe { pg_sys::CatalogTupleDelete(self.relation, &mut row) }
+        self.delete_row(row, true);
     }
-}
 
-impl Table {
     /// Deletes a row unless another transaction is changing it or has done so; waits for nobody.
     pub fn delete_unless_busy(&self, row: RowId) {
+        self.delete_row(row, false);
+    }
+
+    fn delete_row(&self, row: RowId, wait: bool) {
         let mut row = row.0;
         let mut failure = pg_sys::TM_FailureData::default();
-        // SAFETY: the relation is open and a heap; what keeps the row from being deleted is told by the result.
+        // SAFETY: the relation is open and a heap, and the row is one that a scan of it has just seen. Its result says
+        // whether another transaction has been faster, which is as good.
         unsafe {
             pg_sys::heap_delete(
                 self.relation,
                 &mut row,
                 pg_sys::GetCurrentCommandId(true),
                 std::ptr::null_mut(),
-                false,
+                wait,
                 &mut failure,
                 false,
             );
@@ -247,6 +248,12 @@ impl Row<'_> {
         // SAFETY: a varlena's datum; the copy is detoasted.
         self.datum(column)
             .map(|datum| unsafe { super::bytes::varlena(datum) })
+    }
+
+    /// The length of a `text` or `bytea` that is not null, without fetching it.
+    pub fn length(&self, column: i16) -> usize {
+        // SAFETY: a varlena's datum.
+        unsafe { pg_sys::toast_raw_datum_size(self.required(column)) - pg_sys::VARHDRSZ }
     }
 
     /// A `text` that we wrote ourselves from a string.

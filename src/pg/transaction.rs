@@ -16,6 +16,12 @@ pub fn current_command() -> u32 {
     unsafe { pg_sys::GetCurrentCommandId(false) }
 }
 
+/// The id of the command that is running; the next statement gets a higher one.
+pub fn used_command() -> u32 {
+    // SAFETY: a transaction is open and not in parallel mode, which our writing functions are marked for.
+    unsafe { pg_sys::GetCurrentCommandId(true) }
+}
+
 /// The id of the command with which the running statement began, if it has a snapshot.
 pub fn statement_command() -> Option<u32> {
     // SAFETY: the active snapshot, if there is one, stays while the statement runs.

@@ -3,7 +3,6 @@
 //! A relation has a row trigger, which the server clones to its partitions, while each inheritance child gets its
 //! own; and each of them has a TRUNCATE trigger, which is never cloned.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::Oid;
@@ -115,21 +114,11 @@ pub fn ensure(description: &Description) {
     if is_tracked(description) {
         return;
     }
-    let timeout = Duration::from_millis(gucs::TRACK_TIMEOUT.get() as u64);
-    let begun = Instant::now();
-    let try_lock = || {
+    lock(description, || {
         std::iter::once(description.oid)
             .chain(inheritance::descendants(description.oid))
-            .all(lock::try_relation_share_row_exclusive)
-    };
-    while !subtransaction::attempt(try_lock) {
-        if begun.elapsed() >= timeout {
-            raise(Error::TrackTimeout {
-                relation: description.display(),
-            });
-        }
-        lock::sleep(PAUSE.as_millis() as i64);
-    }
+            .collect()
+    });
     // Attached while we looked and locked: as it is now that nobody can change it any more.
     let members = inheritance::descendants(description.oid);
     let descriptions: Vec<Description> = members
@@ -150,27 +139,48 @@ pub fn ensure(description: &Description) {
     }
 }
 
-/// Whether the relation has its triggers, and what it contains was covered when it came.
+/// Locks relations against writers, all or none: whoever writes to one meanwhile need not wait for us. Raises 55P03 if
+/// they were not free for `reldiff.track_timeout`.
+fn lock(description: &Description, relations: impl Fn() -> Vec<Oid>) {
+    let timeout = Duration::from_millis(gucs::TRACK_TIMEOUT.get() as u64);
+    let begun = Instant::now();
+    let try_lock = || {
+        relations()
+            .into_iter()
+            .all(lock::try_relation_share_row_exclusive)
+    };
+    while !subtransaction::attempt(try_lock) {
+        if begun.elapsed() >= timeout {
+            raise(Error::TrackTimeout {
+                relation: description.display(),
+            });
+        }
+        lock::sleep(PAUSE.as_millis() as i64);
+    }
+}
+
+/// Whether the relation has its triggers, and what it contains was covered when it came and can still be told.
 fn is_tracked(description: &Description) -> bool {
     let fires = |trigger: Trigger| matches!(trigger.state(description), State::Fires);
+    let descendants = inheritance::descendants(description.oid);
+    let can_be_told = |relation: &Oid| {
+        matches!(
+            relation::kind_and_persistence(*relation),
+            Some((Kind::Table | Kind::PartitionedTable, Persistence::Permanent))
+        )
+    };
     fires(Trigger::Row)
         && fires(Trigger::Truncate)
         && tracked::key(description.oid).as_ref() == Some(&description.key)
-        && inheritance::descendants(description.oid) == tracked::descendants(description.oid)
+        && descendants == tracked::descendants(description.oid)
+        && descendants.iter().all(can_be_told)
 }
 
-/// Creates the triggers that these new descendants of a tracked relation need. The running command has locked them:
-/// raises 55P03 if that is not so.
-pub fn cover(oid: Oid, come: &HashSet<Oid>) {
-    let Some(description) = relation::peek(oid) else {
-        return;
-    };
-    for member in come.iter().filter_map(|&member| relation::peek(member)) {
-        if !lock::try_relation_share_row_exclusive(member.oid) {
-            raise(Error::TrackTimeout {
-                relation: member.display(),
-            });
-        }
+/// Creates the triggers that a new descendant of a tracked relation needs. The running command has mostly locked it; of
+/// what it contains, writers may have to end first: raises 55P03 if they do not for `reldiff.track_timeout`.
+pub fn cover(oid: Oid, member: Oid) {
+    if let (Some(description), Some(member)) = (relation::peek(oid), relation::peek(member)) {
+        lock(&member, || vec![member.oid]);
         cover_one(&description, &member);
     }
 }
@@ -200,7 +210,7 @@ fn check(description: &Description, member: &Description) {
         (_, Persistence::Unlogged) => refuse("unlogged"),
         _ => {}
     }
-    if !description.is_partitioned() && !tracked::has_same_key(description, member) {
+    if !description.is_partitioned() && !member.has_key_of(description) {
         let names = description.key.iter().filter_map(|&column| {
             let column = description.column(column)?;
             Some(relation::quoted(&column.name))
@@ -209,6 +219,7 @@ fn check(description: &Description, member: &Description) {
             relation: description.display(),
             member: member.display(),
             key: names.collect::<Vec<_>>().join(", "),
+            own_key: !member.key.is_empty(),
         });
     }
 }

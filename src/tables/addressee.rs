@@ -12,6 +12,7 @@ use super::invalidation;
 use super::session::{self, Session};
 use crate::change::event::Readable;
 use crate::change::operation::SessionId;
+use crate::change::recipients::Recipients;
 use crate::change::relation::RelationNames;
 use crate::pg::relation::{self, Description};
 use crate::pg::role;
@@ -66,6 +67,18 @@ pub fn relation(oid: Oid) -> Option<Rc<Relation>> {
         cache.relations.insert(oid, found.clone())
     });
     found
+}
+
+/// Without the sessions whose owner may not read any of the relation: they get nothing of it, and what concerns only
+/// them is not worth a lock.
+pub fn who_may_read(relation: Oid, recipients: &Recipients) -> Recipients {
+    let Some(relation) = self::relation(relation) else {
+        return Recipients::default();
+    };
+    recipients.filter(|recipient| {
+        session(recipient.session)
+            .is_some_and(|session| !relation.readable(session.owner).is_nothing())
+    })
 }
 
 impl Relation {

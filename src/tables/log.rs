@@ -95,10 +95,16 @@ pub struct Merge {
     heads: BinaryHeap<Reverse<(ChangeOrder, usize)>>,
 }
 
+/// An entry, and whether its record is still to be read.
+struct Kept {
+    entry: Entry,
+    is_short: bool,
+}
+
 /// The changes that concern one set.
 struct Source {
     set: i64,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Kept>,
     /// Whether all that is left is in `entries`.
     is_whole: bool,
 }
@@ -106,6 +112,9 @@ struct Source {
 /// So many entries are kept at a time, of all sources together, and at most so many of one.
 const KEPT: usize = 10_000;
 const KEPT_OF_ONE: usize = 1_000;
+
+/// So many bytes of records are kept at a time, of all sources together. A longer record is read when it is its turn.
+const KEPT_BYTES: usize = 8 << 20;
 
 impl Merge {
     /// Begins with the change at `from`. The sources come next.
@@ -134,10 +143,14 @@ impl Merge {
     /// Adds changes that are at hand, in their order.
     pub fn add_entries(&mut self, set: i64, entries: impl Iterator<Item = Entry>) {
         let from = self.from;
-        let entries: VecDeque<Entry> = entries
+        let entries: VecDeque<Kept> = entries
             .filter(|entry| from.is_none_or(|from| entry.order >= from))
+            .map(|entry| Kept {
+                entry,
+                is_short: false,
+            })
             .collect();
-        let head = entries.front().map(|entry| entry.order);
+        let head = entries.front().map(|kept| kept.entry.order);
         let place = self.sources.len();
         self.heads.extend(head.map(|head| Reverse((head, place))));
         self.sources.push(Source {
@@ -157,9 +170,14 @@ impl Merge {
         }
         let Reverse((order, place)) = self.heads.pop()?;
         let source = &mut self.sources[place];
-        let entry = source.entries.pop_front();
+        let mut kept = source.entries.pop_front()?;
+        if kept.is_short {
+            let (epoch, xid, set) = (self.epoch, self.xid, source.set);
+            let mut whole = read(epoch, xid, set, Some(order), 1, usize::MAX, self.read).0;
+            kept = whole.pop_front()?;
+        }
         match source.entries.front() {
-            Some(next) => self.heads.push(Reverse((next.order, place))),
+            Some(next) => self.heads.push(Reverse((next.entry.order, place))),
             None if source.is_whole => {}
             None => {
                 let next = ChangeOrder {
@@ -169,29 +187,38 @@ impl Merge {
                 self.refill(place, Some(next));
             }
         }
-        entry
+        Some(kept.entry)
     }
 
     fn refill(&mut self, place: usize, from: Option<ChangeOrder>) {
-        let limit = (KEPT / self.sources.len()).clamp(1, KEPT_OF_ONE);
+        let count = self.sources.len();
         let source = &mut self.sources[place];
-        source.entries = read(self.epoch, self.xid, source.set, from, limit, self.read);
-        source.is_whole = source.entries.len() < limit;
+        (source.entries, source.is_whole) = read(
+            self.epoch,
+            self.xid,
+            source.set,
+            from,
+            (KEPT / count).clamp(1, KEPT_OF_ONE),
+            KEPT_BYTES / count,
+            self.read,
+        );
         if let Some(next) = source.entries.front() {
-            self.heads.push(Reverse((next.order, place)));
+            self.heads.push(Reverse((next.entry.order, place)));
         }
     }
 }
 
-/// At most `limit` changes of the transaction that concern the set, from `from` on, in order.
+/// At most `limit` changes of the transaction that concern the set, from `from` on, in order, and whether these are
+/// all; the records are at most `bytes` long together.
 fn read(
     epoch: u16,
     xid: u64,
     set: i64,
     from: Option<ChangeOrder>,
     limit: usize,
+    bytes: usize,
     read: Read,
-) -> VecDeque<Entry> {
+) -> (VecDeque<Kept>, bool) {
     let registry = registry();
     let table = Table::open_to_read(registry.log);
     let transaction = || vec![Key::xid8(XID, xid), Key::int8(SET, set)];
@@ -210,24 +237,35 @@ fn read(
         }
     };
     let mut entries = VecDeque::new();
+    let mut left = bytes;
     for keys in scans {
         let mut scan = table.scan(registry.log_order, &keys, read);
-        while entries.len() < limit
-            && let Some(row) = scan.next()
-        {
+        while let Some(row) = scan.next() {
             // After a restore an older transaction can have the same id.
-            if row.int4(EPOCH) == i32::from(epoch) {
-                let record = row.bytes(RECORD).expect("a NOT NULL column");
-                entries.push_back(Entry {
-                    order: order(&row),
-                    relation: row.oid(RELATION),
-                    set,
-                    record,
-                });
+            if row.int4(EPOCH) != i32::from(epoch) {
+                continue;
             }
+            if entries.len() == limit || left == 0 {
+                return (entries, false);
+            }
+            let length = row.length(RECORD);
+            let is_short = length > left;
+            left = left.saturating_sub(length.max(1));
+            let record = if is_short {
+                Vec::new()
+            } else {
+                row.bytes(RECORD).expect("a NOT NULL column")
+            };
+            let entry = Entry {
+                order: order(&row),
+                relation: row.oid(RELATION),
+                set,
+                record,
+            };
+            entries.push_back(Kept { entry, is_short });
         }
     }
-    entries
+    (entries, true)
 }
 
 fn order(row: &Row) -> ChangeOrder {

@@ -9,7 +9,6 @@ use pgrx::pg_sys::Oid;
 use super::registry::registry;
 use crate::change::operation::ColumnNumber;
 use crate::pg::bytes::int2s;
-use crate::pg::relation::Description;
 use crate::pg::scan_key::Key;
 use crate::pg::table::{Read, Table};
 
@@ -105,17 +104,4 @@ pub fn set_descendants(relation: Oid, descendants: &HashSet<Oid>) {
         insert.row(&[Some(relation.into()), Some(descendant.into())]);
     }
     insert.end();
-}
-
-/// Whether a row of the descendant has the key that it has as a row of the relation: the same columns, in the same
-/// order.
-pub fn has_same_key(relation: &Description, descendant: &Description) -> bool {
-    let names = |relation: &Description| -> Vec<Vec<u8>> {
-        let columns = relation.key.iter();
-        columns
-            .filter_map(|&column| relation.column(column))
-            .map(|column| column.name.clone())
-            .collect()
-    };
-    names(relation) == names(descendant)
 }

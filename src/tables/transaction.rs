@@ -106,6 +106,11 @@ pub fn epoch(begin: bool) -> u16 {
     }
 }
 
+/// An epoch that this transaction has stored is not.
+pub fn at_rollback() {
+    SEEN.set(None);
+}
+
 /// The newest transaction that has its place.
 pub fn newest(read: Read) -> Option<Placed> {
     newest_from(&Table::open_to_read(registry().transaction), 0, read)

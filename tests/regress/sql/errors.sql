@@ -102,6 +102,8 @@ drop foreign table foreign_child;
 -- MemberKey
 create table child (primary key ("Odd")) inherits (parent);
 select show($$ select subscribe_table('parent') $$);
+drop table child;
+create table keyless_child () inherits (parent);
 select show($$ select track('parent') $$);
 -- VirtualColumn
 begin;
