@@ -9,6 +9,7 @@ use crate::change::outbox::{self, Moment};
 use crate::change::recipients::Recipients;
 use crate::change::record;
 use crate::gucs;
+use crate::pg::dropped;
 use crate::pg::transaction::{current_command, nest_level};
 use crate::tables::{addressee, subscription, watch};
 
@@ -54,13 +55,18 @@ fn tell_reset(relation: Oid, reset: &Reset, subscribers: Recipients) {
 
 /// Ends the relation's subscriptions, and tells their sessions why. `name`: the qualified name of one that is gone.
 pub fn end(relation: Oid, control: Control, name: &[u8]) {
-    let mut subscribers = subscription::subscribers(relation);
+    let subscribers = subscription::subscribers(relation);
     if subscribers.is_empty() {
         return;
     }
-    if control != Control::Gone {
-        subscribers = addressee::who_may_read(relation, &subscribers);
-    }
+    let subscribers = if control == Control::Gone {
+        subscribers.filter(|recipient| {
+            addressee::session(recipient.session)
+                .is_some_and(|session| dropped::was_readable(session.owner, relation))
+        })
+    } else {
+        addressee::who_may_read(relation, &subscribers)
+    };
     tell(relation, control, current_command(), subscribers, name);
     subscription::end(relation);
     watch::announce(relation);

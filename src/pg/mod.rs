@@ -5,6 +5,7 @@ pub mod argument;
 pub mod bytes;
 pub mod command;
 pub mod compat;
+pub mod dropped;
 pub mod event_trigger;
 pub mod ffi;
 pub mod inheritance;
