@@ -140,7 +140,7 @@ unsafe fn fits(value: Datum, storage: &Storage) -> bool {
         return true;
     }
     // SAFETY: a varlena; its length is known without fetching it.
-    let stored = unsafe { pg_sys::toast_raw_datum_size(value) };
+    let stored = unsafe { pg_sys::toast_raw_datum_size(value) } - pg_sys::VARHDRSZ;
     stored <= gucs::MAX_VALUE.get() as usize * 1024
 }
 
