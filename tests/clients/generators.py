@@ -1,4 +1,4 @@
-"""Random values: for each column type of the table of the random test a function that writes one as text."""
+"""Random values, each as text that every setting reads, though not always as the same value."""
 
 import json
 import random
@@ -14,41 +14,48 @@ class Generator:
     def __init__(self, seed):
         self.random = random.Random(seed)
 
-    def one(self, *choices):
-        return self.random.choice(choices)
+    def one(self, *choices) -> str:
+        """One of them; a function makes it."""
+        choice = choices[int(self.random.random() * len(choices))]
+        return choice() if callable(choice) else choice
+
+    def number(self, low: int, high: int) -> int:
+        return self.random.randint(low, high)
 
     def text(self, longest: int = 30) -> str:
         if longest > 20 and self.random.random() < 0.02:
             # Long enough to be compressed, or to be stored out of line.
-            return self.one("ab", "é\\") * self.random.randint(1000, 4000) if self.random.random() < 0.5 else self.random.randbytes(
-                self.random.randint(2000, 5000)).hex()
+            return self.one(lambda: self.one("ab", "é\\") * self.number(1000, 4000),
+                            lambda: self.random.randbytes(self.number(2000, 5000)).hex())
         letters = self.one(string.ascii_letters, ODD_LETTERS, string.printable, "aA1 ")
-        return "".join(self.random.choices(letters, k=self.random.randint(0, longest)))
+        return "".join(self.random.choices(letters, k=self.number(0, longest)))
 
     def text_of(self, longest: int):
         """As much as a column or a part of a value can hold, counted in letters or, for name, in bytes of four each."""
         return lambda: self.text(min(longest, 20))[:longest]
 
     def word(self) -> str:
-        return "".join(self.random.choices("abcXYZ_019", k=self.random.randint(1, 8)))
+        return "".join(self.random.choices("abcXYZ_019", k=self.number(1, 8)))
 
     def integer(self, bits: int) -> str:
         limit = 1 << (bits - 1)
-        return str(self.one(0, -1, limit - 1, -limit, self.random.randrange(-limit, limit), self.random.randint(-100, 100)))
+        return str(self.one(0, -1, limit - 1, -limit, lambda: self.number(-limit, limit - 1),
+                            lambda: self.number(-100, 100)))
 
     def unsigned(self, bits: int) -> str:
-        return str(self.one(0, 1, (1 << bits) - 1, self.random.getrandbits(bits), self.random.randint(0, 20000)))
+        return str(self.one(0, 1, (1 << bits) - 1, lambda: self.random.getrandbits(bits), lambda: self.number(0, 20000)))
 
     def numeric(self) -> str:
-        digits = "".join(self.random.choices(string.digits, k=self.random.randint(1, 40)))
-        at = self.random.randint(0, len(digits))
+        digits = "".join(self.random.choices(string.digits, k=self.number(1, 40)))
+        at = self.number(0, len(digits))
         return self.one("NaN", "Infinity", "-Infinity", "0", "0.00", "1e400", "1.0", "1.00", f"{digits[:at]}.{digits[at:]}0",
-                        f"-{digits}", f"{digits}e{self.random.randint(-50, 50)}")
+                        f"-{digits}", lambda: f"{digits}e{self.number(-50, 50)}")
 
     def real(self, smallest: int, largest: int) -> str:
-        return self.one("NaN", "Infinity", "-Infinity", "0", "-0", str(self.random.random()), str(self.random.randint(-9, 9)),
-                        f"{self.random.uniform(-10, 10)!r}e{self.random.randint(smallest + 2, largest - 2)}",
-                        repr(self.random.uniform(-1e17, 1e17)), repr(self.random.gauss(0, 1)))
+        return self.one("NaN", "Infinity", "-Infinity", "0", "-0", lambda: repr(self.random.random()),
+                        lambda: str(self.number(-9, 9)),
+                        lambda: f"{self.random.uniform(-10, 10)!r}e{self.number(smallest + 2, largest - 2)}",
+                        lambda: repr(self.random.uniform(-1e17, 1e17)), lambda: repr(self.random.gauss(0, 1)))
 
     def float4(self) -> str:
         return self.real(-37, 37)
@@ -57,13 +64,13 @@ class Generator:
         return self.real(-307, 307)
 
     def finite(self) -> str:
-        return self.one("0", "-0", repr(self.random.uniform(-1e3, 1e3)), str(self.random.randint(-9, 9)), "1e-7", "1e200")
+        return self.one("0", "-0", lambda: repr(self.random.uniform(-1e3, 1e3)), lambda: str(self.number(-9, 9)), "1e-7", "1e200")
 
     def boolean(self) -> str:
         return self.one("true", "false")
 
     def money(self) -> str:
-        return f"{self.random.randint(-10**14, 10**14)}.{self.random.randint(0, 99):02}"
+        return f"{self.number(-10**14, 10**14)}.{self.number(0, 99):02}"
 
     def bytes(self) -> str:
         return "\\x" + self.random.randbytes(self.one(0, 1, 5, 40)).hex()
@@ -71,28 +78,30 @@ class Generator:
     def json(self, depth: int = 3) -> str:
         """Text with all that jsonb would not keep: spaces, duplicate keys, digits, escapes."""
         space = lambda: self.one("", "", "", " ", "\n\t")
-        scalar = lambda: self.one("null", "true", "false", "0", "-0", "1.0", "1.00", "-1.5e-10", str(self.random.randint(-10**20, 10**20)),
-                                  json.dumps(self.text(12)), json.dumps(self.text(12), ensure_ascii=False))
+        scalar = lambda: self.one("null", "true", "false", "0", "-0", "1.0", "1.00", "-1.5e-10",
+                                  lambda: str(self.number(-10**20, 10**20)),
+                                  lambda: json.dumps(self.text(12)), lambda: json.dumps(self.text(12), ensure_ascii=False))
         if depth == 0 or self.random.random() < 0.3:
             inner = scalar()
         elif self.random.random() < 0.5:
-            inner = "[" + ",".join(self.json(depth - 1) for _ in range(self.random.randint(0, 3))) + "]"
+            inner = "[" + ",".join(self.json(depth - 1) for _ in range(self.number(0, 3))) + "]"
         else:
-            keys = [json.dumps(self.one("a", "b", "é", "")) for _ in range(self.random.randint(0, 4))]
+            keys = [json.dumps(self.one("a", "b", "é", "")) for _ in range(self.number(0, 4))]
             inner = "{" + ",".join(f"{space()}{key}{space()}:{self.json(depth - 1)}" for key in keys) + "}"
         return space() + inner + space()
 
     def rough_json(self) -> str:
-        return self.one("1e140000", '"\\u0000"', '{"a":"\\u0000", "a":-0}', self.json())
+        return self.one("1e140000", '"\\u0000"', '{"a":"\\u0000", "a":-0}', self.json, self.json)
 
     def jsonpath(self) -> str:
-        return self.one("$", f"$.a[{self.random.randint(0, 9)} to last] ? (@.b > {self.random.random()})", 'strict $."a b".*', "$.**{2}.c == 1")
+        return self.one("$", f"$.a[{self.number(0, 9)} to last] ? (@.b > {self.random.random()})",
+                        'strict $."a b".*', "$.**{2}.c == 1")
 
     def year(self) -> str:
-        return f"{self.one(self.random.randint(1, 9999), self.random.randint(1900, 2100), self.random.randint(10000, 290000)):04}"
+        return f"{self.one(self.number(1, 9999), self.number(1900, 2100), self.number(10000, 290000)):04}"
 
     def day(self) -> str:
-        return f"{self.year()}-{self.random.randint(1, 12):02}-{self.random.randint(1, 28):02}"
+        return f"{self.year()}-{self.number(1, 12):02}-{self.number(1, 28):02}"
 
     def era(self, moment: str) -> str:
         return moment + " BC" if int(moment.split("-")[0]) <= 4700 and self.random.random() < 0.2 else moment
@@ -101,12 +110,12 @@ class Generator:
         return self.one("infinity", "-infinity", *[self.era(self.day())] * 6)
 
     def clock(self) -> str:
-        digits = self.random.randint(0, 6)
+        digits = self.number(0, 6)
         fraction = "." + "".join(self.random.choices(string.digits, k=digits)) if digits else ""
-        return f"{self.random.randint(0, 23):02}:{self.random.randint(0, 59):02}:{self.random.randint(0, 59):02}{fraction}"
+        return f"{self.number(0, 23):02}:{self.number(0, 59):02}:{self.number(0, 59):02}{fraction}"
 
     def zone(self) -> str:
-        return f"{self.one('+', '-')}{self.random.randint(0, 14):02}:{self.one('00', '30', '45')}"
+        return f"{self.one('+', '-')}{self.number(0, 14):02}:{self.one('00', '30', '45')}"
 
     def time(self) -> str:
         return self.one("24:00:00", "00:00:00", *[self.clock()] * 6)
@@ -121,36 +130,36 @@ class Generator:
         return self.one("infinity", "-infinity", *[self.era(f"{self.day()} {self.clock()}{self.zone()}")] * 6)
 
     def interval(self) -> str:
-        signed = lambda most: f"{self.one('+', '-')}{self.random.randint(0, most)}"
+        signed = lambda most: f"{self.one('+', '-')}{self.number(0, most)}"
         parts = [f"{signed(1000)} years", f"{signed(30)} mons", f"{signed(1000)} days", f"{self.one('+', '-')}{self.clock()}"]
         return self.one("0", "1 mon", "30 days", "720:00:00", "24:00:00", "1 day",
-                        *[" ".join(self.random.sample(parts, k=self.random.randint(1, 4)))] * 6)
+                        *[" ".join(self.random.sample(parts, k=self.number(1, 4)))] * 6)
 
     def uuid(self) -> str:
         return str(uuid.UUID(int=self.random.getrandbits(128)))
 
     def address(self) -> str:
-        return self.one(".".join(str(self.random.randint(0, 255)) for _ in range(4)),
+        return self.one(".".join(str(self.number(0, 255)) for _ in range(4)),
                         ":".join(f"{self.random.getrandbits(16):x}" for _ in range(8)), "::1", "::ffff:1.2.3.4")
 
     def inet(self) -> str:
         address = self.address()
-        return self.one(address, f"{address}/{self.random.randint(0, 32)}")
+        return self.one(address, lambda: f"{address}/{self.number(0, 32)}")
 
     def cidr(self) -> str:
-        return self.one(self.address(), f"10.{self.random.randint(0, 255)}.0.0/{self.random.randint(16, 32)}", "::/0")
+        return self.one(self.address(), f"10.{self.number(0, 255)}.0.0/{self.number(16, 32)}", "::/0")
 
     def hex_pairs(self, count: int) -> str:
         return ":".join(f"{byte:02x}" for byte in self.random.randbytes(count))
 
     def bits(self, least: int, most: int) -> str:
-        return "".join(self.random.choices("01", k=self.random.randint(least, most)))
+        return "".join(self.random.choices("01", k=self.number(least, most)))
 
     def point(self) -> str:
         return f"({self.one('NaN', 'Infinity', *[self.finite()] * 5)},{self.finite()})"
 
     def points(self, least: int, most: int) -> str:
-        return ",".join(f"({self.finite()},{self.finite()})" for _ in range(self.random.randint(least, most)))
+        return ",".join(f"({self.finite()},{self.finite()})" for _ in range(self.number(least, most)))
 
     def line(self) -> str:
         return f"{{{self.finite()},{self.one('1', '-2.5', '1e-3')},{self.finite()}}}"
@@ -162,20 +171,22 @@ class Generator:
         return f"<({self.finite()},{self.finite()}),{self.random.uniform(0, 9)}>"
 
     def tsvector(self) -> str:
-        return " ".join(f"'{self.word()}':{self.random.randint(1, 9)}{self.one('', 'A', 'B')}" for _ in range(self.random.randint(0, 4)))
+        word = lambda: f"'{self.word()}':{self.number(1, 9)}{self.one('', 'A', 'B')}"
+        return " ".join(word() for _ in range(self.number(0, 4)))
 
     def tsquery(self, depth: int = 3) -> str:
         if depth == 0 or self.random.random() < 0.3:
             return f"'{self.word()}'{self.one('', ':*', ':AB')}"
         left, right = self.tsquery(depth - 1), self.tsquery(depth - 1)
-        return self.one(f"!({left})", f"({left}) & ({right})", f"({left}) | ({right})", f"({left}) <{self.random.randint(1, 9)}> ({right})")
+        return self.one(f"!({left})", f"({left}) & ({right})", f"({left}) | ({right})",
+                        f"({left}) <{self.number(1, 9)}> ({right})")
 
     def lsn(self) -> str:
         return f"{self.random.getrandbits(32):X}/{self.random.getrandbits(32):X}"
 
     def snapshot(self) -> str:
-        low = self.random.randint(1, 10**9)
-        running = sorted(self.random.sample(range(low, low + 50), self.random.randint(0, 4)))
+        low = self.number(1, 10**9)
+        running = sorted(self.random.sample(range(low, low + 50), self.number(0, 4)))
         return f"{low}:{low + 60}:{','.join(map(str, running))}"
 
     def tid(self) -> str:
@@ -203,22 +214,26 @@ class Generator:
         return f"{self.one('[', '(')}{quote(low)},{quote(high)}{self.one(']', ')')}"
 
     def int_range(self) -> str:
-        return self.range(lambda: str(self.random.randint(-10**6, 10**6)), int)
+        return self.range(lambda: str(self.number(-10**6, 10**6)), int)
 
     def num_range(self) -> str:
-        return self.range(lambda: f"{self.random.randint(-99, 99)}.{self.one('', '0', '00', '5', '50')}", float)
+        return self.range(lambda: f"{self.number(-99, 99)}.{self.one('', '0', '00', '5', '50')}", float)
+
+    def short_day(self) -> str:
+        """With a year of four digits, so that texts are in the order of days."""
+        return f"{self.number(1000, 9999)}-{self.number(1, 12):02}-{self.number(1, 28):02}"
 
     def date_range(self) -> str:
-        return self.range(lambda: f"{self.random.randint(1000, 9999)}-{self.random.randint(1, 12):02}-{self.random.randint(1, 28):02}", str)
+        return self.range(self.short_day, str)
 
     def moment_range(self, zone: str = "") -> str:
-        return self.range(lambda: f"{self.random.randint(1000, 9999)}-{self.random.randint(1, 12):02}-11 {self.clock()}{zone}", str)
+        return self.range(lambda: f"{self.short_day()} {self.clock()}{zone}", str)
 
     def zoned_range(self) -> str:
         return self.moment_range(self.zone())
 
     def several(self, one) -> str:
-        return "{" + ",".join(one() for _ in range(self.random.randint(0, 4))) + "}"
+        return "{" + ",".join(one() for _ in range(self.number(0, 4))) + "}"
 
     def mood(self) -> str:
         return self.one("sad", 'Happy "x"', "é")
@@ -226,10 +241,11 @@ class Generator:
     def array(self, one) -> str:
         """Of one or two dimensions, at times with other lower bounds; an unquoted NULL depends on a setting."""
         element = lambda: '"' + one().replace("\\", "\\\\").replace('"', '\\"') + '"'
-        rows, columns = self.random.randint(1, 3), self.random.randint(1, 4)
+        rows, columns = self.number(1, 3), self.number(1, 4)
         row = lambda: "{" + ",".join(element() for _ in range(columns)) + "}"
-        low = self.random.randint(-3, 5)
-        return self.one("{}", row(), row(), f"[{low}:{low + columns - 1}]={row()}", "{" + ",".join(row() for _ in range(rows)) + "}")
+        low = self.number(-3, 5)
+        return self.one("{}", row, row, lambda: f"[{low}:{low + columns - 1}]={row()}",
+                        lambda: "{" + ",".join(row() for _ in range(rows)) + "}")
 
     def row(self, *parts) -> str:
         """A part is left empty, which is null, or quoted."""
@@ -240,59 +256,23 @@ class Generator:
         return self.row(lambda: self.integer(32), self.text, self.timestamptz)
 
     def nested_row(self) -> str:
-        return self.row(self.odd_row, lambda: self.array(self.odd_row), self.rough_json, self.mood, lambda: self.array(self.mood), self.hstore,
-                        lambda: self.array(self.hstore), self.zoned_range, self.relation, lambda: self.array(self.relation),
-                        self.float8, self.interval)
+        array = lambda one: lambda: self.array(one)
+        return self.row(self.odd_row, array(self.odd_row), self.rough_json, self.mood, array(self.mood), self.hstore,
+                        array(self.hstore), self.zoned_range, self.relation, array(self.relation), self.float8, self.interval)
 
     def hstore(self) -> str:
         quote = lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        return ",".join(f"{quote(self.text(8))}=>{self.one('NULL', quote(self.text(8)))}" for _ in range(self.random.randint(0, 4)))
+        pair = lambda: f"{quote(self.text(8))}=>{self.one('NULL', lambda: quote(self.text(8)))}"
+        return ",".join(pair() for _ in range(self.number(0, 4)))
+
+    def xml(self) -> str:
+        """A document, which is a content, too."""
+        name = self.one("a", "é")
+        return f"<{name} b='{self.number(0, 9)}'>{self.word()}&amp;<c/></{name}>"
 
     def ltree(self) -> str:
-        return ".".join(self.word() for _ in range(self.random.randint(0, 4)))
+        return ".".join(self.word() for _ in range(self.number(0, 4)))
 
     def cube(self) -> str:
         corner = lambda: f"({self.finite()},{self.finite()})"
         return self.one(corner(), f"{corner()},{corner()}")
-
-
-def columns(generator: Generator, with_xml: bool) -> dict:
-    """By declared type, what makes a value."""
-    g = generator
-
-    def xml():
-        name = g.one("a", "é")
-        return f"<{name} b='{g.random.randint(0, 9)}'>{g.word()}&amp;<c/></{name}>"
-
-    made = {
-        "boolean": g.boolean, "smallint": lambda: g.integer(16), "integer": lambda: g.integer(32), "bigint": lambda: g.integer(64),
-        "numeric": g.numeric, "numeric(20,5)": lambda: f"{g.random.uniform(-1e9, 1e9):.8f}", "real": g.float4, "double precision": g.float8,
-        "money": g.money, "text": g.text, "varchar(40)": g.text_of(40), "character(12)": g.text_of(12), '"char"': lambda: g.one("", "a", '"', "\\"),
-        "name": g.text_of(15), "bytea": g.bytes, "json": g.rough_json, "jsonb": g.json, "jsonpath": g.jsonpath,
-        "date": g.date, "time": g.time, "timetz": g.timetz, "timestamp": g.timestamp, "timestamptz": g.timestamptz,
-        "timestamptz(2)": g.timestamptz, "interval": g.interval, "uuid": g.uuid, "inet": g.inet, "cidr": g.cidr,
-        "macaddr": lambda: g.hex_pairs(6), "macaddr8": lambda: g.hex_pairs(8), "bit(11)": lambda: g.bits(11, 11), "bit varying": lambda: g.bits(0, 70),
-        "point": g.point, "line": g.line, "lseg": lambda: f"[{g.points(2, 2)}]", "box": lambda: g.points(2, 2), "path": g.path,
-        "polygon": lambda: f"({g.points(1, 5)})", "circle": g.circle, "tsvector": g.tsvector, "tsquery": g.tsquery, "pg_lsn": g.lsn,
-        "pg_snapshot": g.snapshot, "txid_snapshot": g.snapshot, "xid": lambda: g.unsigned(32), "xid8": lambda: g.unsigned(64),
-        "cid": lambda: g.unsigned(32), "tid": g.tid, "oid": lambda: g.unsigned(32), "regclass": g.relation, "regtype": g.type,
-        "regproc": g.function, "regnamespace": g.schema, "refcursor": g.text_of(10), "int2vector": lambda: "1 -2 3"[:g.one(0, 1, 6)],
-        "oidvector": lambda: " ".join(g.unsigned(32) for _ in range(g.random.randint(0, 3))),
-        "int4range": g.int_range, "int8range": g.int_range, "numrange": g.num_range, "daterange": g.date_range, "tsrange": g.moment_range,
-        "tstzrange": g.zoned_range, "int4multirange": lambda: g.several(g.int_range), "int8multirange": lambda: g.several(g.int_range),
-        "nummultirange": lambda: g.several(g.num_range), "datemultirange": lambda: g.several(g.date_range),
-        "tsmultirange": lambda: g.several(g.moment_range), "tstzmultirange": lambda: g.several(g.zoned_range),
-        "integer[]": lambda: g.array(lambda: g.integer(32)), "text[]": lambda: g.array(g.text_of(10)), "double precision[]": lambda: g.array(g.float8),
-        "numeric[]": lambda: g.array(g.numeric), "timestamptz[]": lambda: g.array(g.timestamptz), "interval[]": lambda: g.array(g.interval),
-        "json[]": lambda: g.array(g.rough_json), "jsonb[]": lambda: g.array(g.json), "bytea[]": lambda: g.array(g.bytes),
-        "money[]": lambda: g.array(g.money), "regclass[]": lambda: g.array(g.relation),
-        "kinds.mood": g.mood, "kinds.mood[]": lambda: g.array(g.mood), 'kinds."Odd Name"': g.odd_row,
-        'kinds."Odd Name"[]': lambda: g.array(g.odd_row), "kinds.nested": g.nested_row, "kinds.positive": lambda: str(g.random.randint(1, 2**31 - 1)),
-        "kinds.document": g.rough_json, "kinds.labels": lambda: g.array(g.mood), "kinds.grid": lambda: g.array(g.float8), "kinds.pair": g.odd_row,
-        "kinds.store": g.hstore, "kinds.moment": g.timestamptz, "kinds.names": lambda: g.one("empty", '[pg_catalog.pg_class,kinds.here]', "(,kinds.here)"),
-        "public.hstore": g.hstore, "public.hstore[]": lambda: g.array(g.hstore), "public.citext": g.text, "public.ltree": g.ltree,
-        "public.cube": g.cube,
-    }
-    if with_xml:
-        made["xml"] = xml
-    return made

@@ -37,7 +37,8 @@ create domain kinds.pairs as kinds."Odd Name"[];
 create domain kinds.store as public.hstore;
 create domain kinds.span as tstzrange;
 create domain kinds.moment as timestamptz;
-create type kinds.of_domains as (p kinds.positive, d kinds.document, l kinds.labels, q kinds.pair, qs kinds.pairs, ds kinds.document[]);
+create type kinds.of_domains as (p kinds.positive, d kinds.document, l kinds.labels, q kinds.pair, qs kinds.pairs,
+                                 ds kinds.document[]);
 """
 BEFORE_KINDS = """
 create table public.correlated (a integer, b integer);
@@ -108,8 +109,9 @@ SAMPLES = {
     "tid": ["(0,1)", "(4294967295,65535)"],
     "time without time zone": ["04:05:06.7", "24:00:00", "00:00:00", "23:59:59.999999"],
     "time with time zone": ["04:05:06+02", "24:00:00-15:59", "00:00:00.000001+05:45", "04:05:06+15:59:59"],
-    "timestamp without time zone": ["2026-01-02 03:04:05.678", "infinity", "-infinity", "0044-03-15 12:00:00 BC", "4713-01-01 00:00:00 BC",
-                                    "294276-12-31 23:59:59.999999", "0001-01-01 00:00:00 BC", "1900-02-28 23:59:60"],
+    "timestamp without time zone": ["2026-01-02 03:04:05.678", "infinity", "-infinity", "0044-03-15 12:00:00 BC",
+                                    "4713-01-01 00:00:00 BC", "294276-12-31 23:59:59.999999", "0001-01-01 00:00:00 BC",
+                                    "1900-02-28 23:59:60"],
     "timestamp with time zone": ["2026-01-02 03:04:05.678+05:45", "infinity", "-infinity", "0044-03-15 12:00:00+00 BC",
                                  "4713-01-01 00:00:00+00 BC", "294276-12-31 23:59:59.999999+00", "1800-01-01 00:00:00+00"],
     "tsquery": ["'a' & !'b':*A | 'c d' <2> 'e'", ""],

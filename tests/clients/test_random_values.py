@@ -8,8 +8,9 @@ import psycopg
 from psycopg import sql
 
 import samples
-from generators import Generator, columns
+from generators import Generator
 from oracle import ForeignSettings, Oracle
+from random_columns import columns
 from wire import new_session
 
 ROWS = 10_000
@@ -64,7 +65,8 @@ class Table:
                 for row in rows:
                     copy.write_row(row)
         else:
-            writer.cursor().executemany(f"insert into public.item (id, {names}) values ({', '.join(['%s'] * (len(self.makers) + 1))})", rows)
+            places = ", ".join(["%s"] * (len(self.makers) + 1))
+            writer.cursor().executemany(f"insert into public.item (id, {names}) values ({places})", rows)
         return ids
 
     def update(self, writer, count: int) -> list:
