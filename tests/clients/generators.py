@@ -54,7 +54,7 @@ class Generator:
     def real(self, smallest: int, largest: int) -> str:
         return self.one("NaN", "Infinity", "-Infinity", "0", "-0", lambda: repr(self.random.random()),
                         lambda: str(self.number(-9, 9)),
-                        lambda: f"{self.random.uniform(-10, 10)!r}e{self.number(smallest + 2, largest - 2)}",
+                        lambda: f"{self.random.uniform(-10, 10):.17f}e{self.number(smallest + 2, largest - 2)}",
                         lambda: repr(self.random.uniform(-1e17, 1e17)), lambda: repr(self.random.gauss(0, 1)))
 
     def float4(self) -> str:

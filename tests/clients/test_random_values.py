@@ -14,7 +14,7 @@ from random_columns import columns
 from wire import new_session
 
 ROWS = 10_000
-BATCH = 250
+BATCH = 100
 
 
 class Table:
@@ -147,7 +147,7 @@ def test_p04_random_values(connect):
         settings = foreign.set(writer)
         seen.update(settings.items())
         deleted = table.delete(writer, chosen.randint(0, 5))
-        updated = table.update(writer, chosen.randint(50, 150))
+        updated = table.update(writer, chosen.randint(20, 60))
         inserted = table.insert(writer, BATCH)
         expected = check.expected(inserted, updated, deleted)
         # P4 holds for readers, too.
