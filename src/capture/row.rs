@@ -106,7 +106,9 @@ impl RowPair for View<'_> {
         match self.value(side, column) {
             // SAFETY: the storage is the column's.
             Some(value) => unsafe {
-                fits(value, storage) && storage.renderer.render(value, out, MOST_BYTES)
+                // A row is named by its whole key, which the index keeps short.
+                (fits(value, storage) || self.level.relation.key.contains(&column))
+                    && storage.renderer.render(value, out, MOST_BYTES)
             },
             None => {
                 out.extend_from_slice(b"null");
@@ -118,7 +120,7 @@ impl RowPair for View<'_> {
     fn text(&self, side: Side, column: ColumnNumber, out: &mut Vec<u8>) {
         if let Some(value) = self.value(side, column) {
             let storage = self.storage(column);
-            // A key whose output function raises has an empty text, as its JSON is null.
+            // A key whose output function raises has an empty text, and so has its JSON.
             let text = output::canonical(value, storage.kind, storage.trust).unwrap_or_default();
             out.extend_from_slice(&text);
         }
@@ -138,7 +140,7 @@ unsafe fn fits(value: Datum, storage: &Storage) -> bool {
         return true;
     }
     // SAFETY: a varlena; its length is known without fetching it.
-    let stored = unsafe { pg_sys::toast_raw_datum_size(value) };
+    let stored = unsafe { pg_sys::toast_raw_datum_size(value) } - pg_sys::VARHDRSZ;
     stored <= gucs::MAX_VALUE.get() as usize * 1024
 }
 

@@ -50,8 +50,9 @@ pub fn start<'a>(
             |out| {
                 let start = out.len();
                 if !row.json(side, column, out) {
+                    // A key is never null.
                     out.truncate(start);
-                    out.extend_from_slice(b"null");
+                    out.extend_from_slice(b"\"\"");
                 }
             },
             |out| row.text(side, column, out),
