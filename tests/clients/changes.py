@@ -22,14 +22,11 @@ class Changes:
     def __init__(self, random):
         self.random = random
 
-    def any(self, shape: Shape, gone: list) -> Change:
-        """`gone`: keys that this transaction has deleted."""
-        if gone and self.random.random() < 0.9:
-            return self.reinsert(shape, gone)
-        if shape.own and self.random.random() < 0.25:
+    def any(self, shape: Shape) -> Change:
+        if shape.own and self.random.random() < 0.4:
             return self.own(shape)
         kinds = {self.insert: 4, self.upsert: 3, self.merge: 3, self.copy: 1.5, self.update: 5, self.move: 5, self.shift: 2,
-                 self.delete: 4, self.replace: 3, self.replace_by_function: 1, self.move_by_function: 1, self.bulk: 0.3,
+                 self.delete: 5, self.replace: 3, self.replace_by_function: 1, self.move_by_function: 1, self.bulk: 0.5,
                  self.truncate: 0.3}
         if not shape.upserts:
             del kinds[self.upsert]
@@ -76,8 +73,8 @@ class Changes:
         conflict = " on conflict do nothing" if shape.upserts else ""
         return Change(f"insert into {target} ({shape.key_list}, {self._names(columns)}) values {rows}{conflict}", kind, shape)
 
-    def reinsert(self, shape: Shape, gone: list) -> Change:
-        return self.insert(shape, [gone.pop()], "re-inserts")
+    def reinsert(self, shape: Shape, key: tuple) -> Change:
+        return self.insert(shape, [key], "re-inserts")
 
     def upsert(self, shape: Shape) -> Change:
         target, keys = shape.inserting(self.random, self._keys(shape))

@@ -13,8 +13,8 @@ from writer import FUNCTIONS, OUTBOX, Writer
 
 MINIMUM = {"transactions": 1000, "key moves": 100, "partition moves": 100, "rolled-back savepoints": 100, "undone blocks": 100, "blocks": 100,
            "re-inserts": 100, "inserts": 100, "upserts": 100, "merges": 100, "copied rows": 100, "updates": 100, "deletes": 100,
-           "replaced by a function": 100, "moved by a function": 50, "truncates": 20, "columns of children": 50, "stored again": 50,
-           "a_touch": 50, "zz_touch": 50, "replace": 50, "take_over": 20, "spilled": 100}
+           "replaced by a function": 100, "moved by a function": 20, "truncates": 10, "columns of children": 20, "stored again": 20,
+           "a_touch": 100, "zz_touch": 100, "replace": 100, "take_over": 10, "spilled": 20}
 
 
 def subscribed(owner, shapes: list) -> list:
@@ -35,10 +35,10 @@ def subscribed(owner, shapes: list) -> list:
         feeds.append(Feed(session("public.measure_mid", "public.measure_low", "public.animal"),
                           copy("public.measure_mid", MEASURE.key), copy("public.measure_low", MEASURE.key),
                           copy("public.animal", CREATURE.key), parse=json.loads))
-        # Once each, under the name of the topmost.
-        feeds.append(Feed(session("public.measure_mid_1", "public.measure", "public.measure_mid", "public.dog", "public.creature"),
-                          copy(MEASURE.name, MEASURE.key), copy(CREATURE.name, CREATURE.key),
-                          also_truncated=("public.measure_mid", "public.measure_mid_1", "public.dog"), parse=json.loads))
+        # Once each, under the name of the topmost; but a dog has columns that no creature has, so it is told as both.
+        feeds.append(Feed(session("public.measure_mid_1", "public.measure", "public.measure_mid", "public.creature", "public.cat", "public.dog"),
+                          copy(MEASURE.name, MEASURE.key), copy(CREATURE.name, CREATURE.key), copy("public.dog", CREATURE.key),
+                          also_truncated=("public.measure_mid", "public.measure_mid_1", "public.cat"), parse=json.loads))
     columns = {MEASURE.name: ["v"], CREATURE.name: ["size"], DOC.name: ["body"], WIDE.name: ["c1", "later"]}
     shapes = [shape for shape in shapes if shape.name in columns]
     if shapes:
@@ -98,7 +98,7 @@ def counted(connect, counts: Counter) -> Counter:
 
 
 def test_p07_copies_equal_tables(dsn, connect):
-    counts = replayed(dsn, connect, ALL, MINIMUM["transactions"] + 100)
+    counts = replayed(dsn, connect, ALL, 1500)
     enough(counted(connect, counts), MINIMUM)
 
 

@@ -1,7 +1,7 @@
 """A client that changes tables at random: transactions, savepoints, PL/pgSQL exception blocks, statements."""
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 
 import psycopg
 from psycopg import errors
@@ -13,7 +13,7 @@ from shapes import literal
 REFUSED = (errors.IntegrityError, errors.TriggeredDataChangeViolation, errors.CardinalityViolation, errors.DeadlockDetected)
 
 # The default, and the least: then even small transactions are written to the log early.
-OUTBOX = ("set local reldiff.outbox_memory = '8MB'", "set local reldiff.outbox_memory = '64kB'")
+OUTBOX = ("set local reldiff.outbox_memory = '8MB'", *["set local reldiff.outbox_memory = '64kB'"] * 3)
 
 FUNCTIONS = """
 create function remove(relation text, condition text) returns bigint language plpgsql as $$
@@ -58,7 +58,8 @@ class Writer:
         self.changes = Changes(self.random)
         self.shapes, self.settings = shapes, settings
         self.counts = Counter()
-        self.script = []
+        # What the transaction has done, and the keys that it has deleted, each with its shape.
+        self.script, self.gone = [], []
         self._names = 0
 
     def run(self, transactions: int) -> None:
@@ -68,7 +69,7 @@ class Writer:
 
     def transaction(self, before_commit=lambda: None) -> bool:
         """Whether it was committed; `script` is what it did."""
-        self.script, self.gone = [], defaultdict(list)
+        self.script, self.gone = [], []
         self._do("begin")
         try:
             if self.settings:
@@ -124,8 +125,9 @@ class Writer:
         return done
 
     def _next(self) -> Change:
-        shape = self.random.choice(self.shapes)
-        return self.changes.any(shape, self.gone[shape.name])
+        if self.gone and self.random.random() < 0.6:
+            return self.changes.reinsert(*self.gone.pop())
+        return self.changes.any(self.random.choice(self.shapes))
 
     def _block(self) -> Counter:
         """Statements in an exception block, which may be nested."""
@@ -168,7 +170,7 @@ class Writer:
         if change.rows is None:
             cursor = self._do(change.text)
             if change.returns_keys:
-                self.gone[change.shape.name] += cursor.fetchall()
+                self.gone += [(change.shape, key) for key in cursor]
         else:
             self.script.append(f"{change.text}; {change.rows}")
             cursor = self.connection.cursor()
