@@ -49,11 +49,12 @@ MEASURE = Shape(
     parts=(("public.measure_low", lambda n: n < 30), ("public.measure_mid", lambda n: 30 <= n < 130),
            # Which rows it takes is the hash function's secret.
            ("public.measure_mid_1", lambda n: False), ("public.measure_rest", lambda n: n >= 130)),
-    own=(("update measure set id = id + 100 where id < 30 and id between {n} and {n} + 30 "
+    own=(("update measure set id = id + 100 where id between {n} % 30 and 29 "
           "and not exists (select from measure o where o.id = measure.id + 100)", "partition moves"),
-         ("update measure set id = id - 100, v = v || '<' where id >= 130 and id between {n} + 100 and {n} + 130", "partition moves"),
+         ("update measure set id = id - 100, v = v || '<' where id between 100 + {n} % 30 and 129 "
+          "and not exists (select from measure o where o.id = measure.id - 100)", "partition moves"),
          ("update measure set kind = case kind when 'a' then 'b' else 'a' end where id = (select min(id) from measure where id >= {n})", "key moves"),
-         ("insert into measure select n, 'a', 'new' from generate_series(1, 160, 3) n on conflict do nothing", "inserts")))
+         ("insert into measure select n, 'a', 'new' from generate_series(1, 160, 2) n on conflict do nothing", "inserts")))
 
 # Rows of the parent, of two children and of a grandchild, some with another order of columns, told apart by the
 # key's remainder: an inheritance tree does not keep a key from being there twice.
