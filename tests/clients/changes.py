@@ -26,8 +26,8 @@ class Changes:
         if shape.own and self.random.random() < 0.4:
             return self.own(shape)
         kinds = {self.insert: 4, self.upsert: 3, self.merge: 3, self.copy: 1.5, self.update: 5, self.move: 5, self.shift: 2,
-                 self.delete: 5, self.replace: 3, self.replace_by_function: 1, self.move_by_function: 1, self.bulk: 0.5,
-                 self.truncate: 0.3}
+                 self.delete: 5, self.replace: 4, self.replace_by_function: 1.3, self.move_by_function: 1, self.bulk: 0.5,
+                 self.truncate: 0.5}
         if not shape.upserts:
             del kinds[self.upsert]
         kind, = self.random.choices(list(kinds), list(kinds.values()))

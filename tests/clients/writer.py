@@ -125,7 +125,7 @@ class Writer:
         return done
 
     def _next(self) -> Change:
-        if self.gone and self.random.random() < 0.6:
+        if self.gone and self.random.random() < 0.8:
             return self.changes.reinsert(*self.gone.pop())
         return self.changes.any(self.random.choice(self.shapes))
 
