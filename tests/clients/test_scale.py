@@ -54,15 +54,20 @@ def pages(connection, session: str):
         yield count, keys, total, cursor
 
 
-@pytest.mark.parametrize("rows", [200_000, pytest.param(1_000_000, marks=pytest.mark.long)])
-def test_p18_memory_of_a_statement(connect, rows):
-    """A statement's events are not held in memory; the server's own queue of triggers is."""
-    owner = connect()
+def tables(owner, rows: int) -> None:
+    """`item`, and `plain`, which has a trigger that does nothing."""
     for name in ("plain", "item"):
         for part in TABLE.format(name=name, rows=rows).strip().splitlines():
             owner.execute(part)
     owner.execute("create function nothing() returns trigger language plpgsql as $$ begin return null; end $$")
     owner.execute("create trigger nothing after update on plain for each row execute function nothing()")
+
+
+@pytest.mark.parametrize("rows", [200_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_p18_memory_of_a_statement(connect, rows):
+    """A statement's events are not held in memory; the server's own queue of triggers is."""
+    owner = connect()
+    tables(owner, rows)
     queue = grown(connect, UPDATE.format(name="plain"))
 
     session = new_session(owner, "item")
@@ -84,6 +89,33 @@ def test_p18_memory_of_a_statement(connect, rows):
     assert nudge["cursor"] == cursor
     assert owner.execute("select event.ack(%s, %s)", (counts[0][3], session)).fetchone() == (2 * rows - counts[0][0],)
     assert owner.execute("select event.ack(%s, %s)", (cursor, session)).fetchone() == (0,)
+
+
+BLOCKS = """
+do $$
+begin
+    for i in 1..{rows} loop
+        begin
+            update {name} set v = reverse(v), n = n + 1 where id = i;
+        exception when division_by_zero then
+        end;
+    end loop;
+end $$
+"""
+
+
+def test_p18_memory_of_many_blocks(connect):
+    """A subtransaction for each row: what each leaves to the transaction is little, all of it is not."""
+    owner, rows = connect(), 100_000
+    tables(owner, rows)
+    queue = grown(connect, BLOCKS.format(name="plain", rows=rows))
+    session = new_session(owner, "item")
+    listener = Listener(connect()).listen(session)
+    ours = grown(connect, BLOCKS.format(name="item", rows=rows))
+    print(f"{rows} blocks, kB: an empty trigger {queue}, ours {ours}")
+    assert ours["own"] - queue["own"] < BOUND
+    nudge, = listener.events()
+    assert nudge["count"] == 2 * rows == sum(count for count, _, _, _ in pages(owner, session))
 
 
 @pytest.fixture
