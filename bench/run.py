@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import contenders
 import psycopg
 
 from harness.pgbench import Contender, bench_cluster, prepare, rounds, table, tps
@@ -25,16 +26,8 @@ vacuum analyze item;
 
 CONTENDERS = [
     Contender("no_trigger", TABLE),
-    Contender("tcn", TABLE + """
-        create extension tcn;
-        create trigger tcn after insert or update or delete on item
-            for each row execute function triggered_change_notification();
-    """),
-    Contender("pg_reldiff", TABLE + """
-        create extension pg_reldiff;
-        select event.session_create(attach => false);
-        select event.subscribe_table('item', session_id => id) from event.session;
-    """),
+    Contender("tcn", TABLE + contenders.TCN),
+    Contender("pg_reldiff", TABLE + contenders.RELDIFF),
 ]
 
 UPDATE = """\\set id random(1, 1000)

@@ -43,7 +43,7 @@ def prepare(cluster: Cluster, contenders: list) -> None:
 
 
 @contextmanager
-def _one_core(cluster: Cluster):
+def one_core(cluster: Cluster):
     """While inside, new backends start on the last core we may use; yields what a client does to join them."""
     if not hasattr(os, "sched_setaffinity"):
         yield None
@@ -71,7 +71,7 @@ def tps(cluster: Cluster, database: str, script: Path, *, seconds: int, clients:
         return done.stdout
 
     if clients == 1:
-        with _one_core(cluster) as pin:
+        with one_core(cluster) as pin:
             output = once(pin)
     else:
         output = once(None)
@@ -99,18 +99,22 @@ def quartiles(values: list) -> tuple:
     return tuple(statistics.quantiles(values, n=4, method="inclusive"))
 
 
-def table(title: str, unit: str, figures: dict) -> str:
+def table(title: str, unit: str, figures: dict, digits: int = 1) -> str:
     """Medians with their quartiles, and ratios to the first contender, taken round by round."""
     first = next(iter(figures.values()))
     lines = [f"{title} ({unit}; median, quartiles, ratio to the first)"]
     for name, values in figures.items():
         low, middle, high = quartiles(values)
         ratio_low, ratio, ratio_high = quartiles([value / base for value, base in zip(values, first)])
-        lines.append(f"  {name:<16} {middle:>12.1f}  [{low:.1f} … {high:.1f}]   {ratio:.3f}  [{ratio_low:.3f} … {ratio_high:.3f}]")
+        lines.append(f"  {name:<16} {middle:>12.{digits}f}  [{low:.{digits}f} … {high:.{digits}f}]   {ratio:.3f}  [{ratio_low:.3f} … {ratio_high:.3f}]")
     return "\n".join(lines)
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time that a backend has used so far, in user and system mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Processor time that a process has used so far, in user and system mode."""
+    try:
+        # Nanoseconds; the other file counts hundredths of a second.
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

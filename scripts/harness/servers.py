@@ -110,7 +110,9 @@ def copy_of(server: Server, purpose: str) -> Server:
     inner = place / (home.parent.name or "files") / home.name
     copy = Server(inner / parts["bindir"].relative_to(home) / "pg_config")
     stamp = place / ".copied-from"
-    if stamp.exists() and stamp.read_text() == _identity(server):
+    # A clone that was moved or copied has scripts that start the server at the old place.
+    identity = f"{_identity(server)}{place}\n"
+    if stamp.exists() and stamp.read_text() == identity:
         return copy
     clean_tree(place)
     _copy_files(parts, home, inner)
@@ -118,7 +120,7 @@ def copy_of(server: Server, purpose: str) -> Server:
     if home.parent.name and libraries.is_dir():
         shutil.copytree(libraries, place / libraries.name)
     _demote(copy.pg_config.parent)
-    stamp.write_text(_identity(server))
+    stamp.write_text(identity)
     return copy
 
 

@@ -11,6 +11,7 @@ use super::append;
 use super::notify::{Audience, Tally};
 use crate::change::outbox::{self, Changes};
 use crate::gucs;
+use crate::pg::memory::in_own_context;
 use crate::pg::transaction::{ActiveSnapshot, nest_level, top_xid};
 use crate::tables::transaction::epoch;
 
@@ -50,12 +51,16 @@ pub fn store(level: i32, changes: Changes) {
     if changes.is_empty() {
         return;
     }
-    let _snapshot = ActiveSnapshot::push();
-    let mut stored = Spilled {
-        sets: append::append(&changes, epoch(true), top_xid()),
-        tally: Tally::default(),
-    };
-    stored.tally.count(&changes, &mut Audience::default());
+    // There can be a great many subtransactions, and none may leave memory to its parent.
+    let stored = in_own_context(|| {
+        let _snapshot = ActiveSnapshot::push();
+        let mut stored = Spilled {
+            sets: append::append(&changes, epoch(true), top_xid()),
+            tally: Tally::default(),
+        };
+        stored.tally.count(&changes, &mut Audience::default());
+        stored
+    });
     SPILLED.with_borrow_mut(|levels| match levels.last_mut() {
         Some(last) if last.level == level => last.spilled.add(stored),
         _ => levels.push(OfLevel {

@@ -12,6 +12,7 @@ pub mod inheritance;
 pub mod insert;
 pub mod invalidation;
 pub mod lock;
+pub mod memory;
 pub mod notify;
 pub mod output;
 pub mod pinned;
