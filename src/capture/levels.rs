@@ -10,6 +10,7 @@ use pgrx::pg_sys::{self, Oid};
 use super::relation::{self, Stale, WatchedRelation};
 use crate::change::event::Readable;
 use crate::change::lineage::{self, Lineage};
+use crate::change::matching::WatchedColumns;
 use crate::change::operation::{ColumnNumber, SessionId};
 use crate::change::recipients::Recipients;
 use crate::pg::inheritance::{self, Ancestor};
@@ -59,28 +60,37 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// Calls `tell` with each level and its recipients, unless it has none; `ask` says who would hear of the change
-    /// there.
-    pub fn each(
+    /// Calls `tell` with each level that has recipients; `ask` says who would hear of the change there, and what else is
+    /// to be known of it. A level can get recipients of levels inside it, who may ask for other columns.
+    pub fn each<T>(
         &self,
-        ask: impl Fn(&Level) -> Rc<Recipients>,
-        mut tell: impl FnMut(&Level, &Rc<Recipients>),
+        ask: impl Fn(&Level) -> (Rc<Recipients>, T),
+        mut tell: impl FnMut(&Level, &Rc<Recipients>, T),
     ) {
         if !self.is_shared {
             for level in &self.levels {
-                let recipients = ask(level);
+                let (recipients, known) = ask(level);
                 if !recipients.is_empty() {
-                    tell(level, &recipients);
+                    tell(level, &recipients, known);
                 }
             }
             return;
         }
-        let mut recipients: Vec<_> = self.levels.iter().map(ask).collect();
+        let (mut recipients, known): (Vec<_>, Vec<T>) = self.levels.iter().map(ask).unzip();
         lineage::unite(self, &mut recipients);
-        for (level, recipients) in self.levels.iter().zip(&recipients) {
+        for ((level, recipients), known) in self.levels.iter().zip(&recipients).zip(known) {
             if !recipients.is_empty() {
-                tell(level, recipients);
+                tell(level, recipients, known);
             }
+        }
+    }
+
+    /// The columns in which an update has to be compared, on a level whose own subscriptions watch these.
+    pub fn compared(&self, watched: WatchedColumns) -> WatchedColumns {
+        if self.is_shared {
+            WatchedColumns::All
+        } else {
+            watched
         }
     }
 }

@@ -11,7 +11,7 @@ use super::protocol;
 use super::row::{Images, View};
 use crate::change::diff::{self, RowPair, Side};
 use crate::change::matching::{KeyedSubscription, WatchedColumns};
-use crate::change::operation::{ColumnNumber, Operation};
+use crate::change::operation::Operation;
 use crate::change::outbox::{self, Moment};
 use crate::change::recipients::Recipients;
 use crate::gucs;
@@ -114,12 +114,12 @@ unsafe fn inserted(
 ) {
     let ask = |level: &Level| {
         if concerned(level) {
-            level.relation.watchers.of_insert()
+            (level.relation.watchers.of_insert(), ())
         } else {
-            Rc::default()
+            Default::default()
         }
     };
-    levels.each(ask, |level, recipients| {
+    levels.each(ask, |level, recipients, ()| {
         put(level, Operation::Insert, moment, recipients, |out| {
             // SAFETY: the caller's promise.
             let row = unsafe { row.view(level) };
@@ -142,12 +142,12 @@ unsafe fn deleted(
         if concerned(level) {
             // SAFETY: the caller's promise.
             let keyed = keyed(level, &unsafe { row.view(level) }, Side::Old);
-            level.relation.watchers.of_delete(&keyed)
+            (level.relation.watchers.of_delete(&keyed), ())
         } else {
-            Rc::default()
+            Default::default()
         }
     };
-    levels.each(ask, |level, recipients| {
+    levels.each(ask, |level, recipients, ()| {
         put(level, Operation::Delete, moment, recipients, |out| {
             // SAFETY: the caller's promise.
             let row = unsafe { row.view(level) };
@@ -163,7 +163,8 @@ unsafe fn updated(levels: &Levels, row: &Images, moment: Moment) {
         let row = unsafe { row.view(level) };
         level.relation.key.iter().any(|&column| row.differs(column))
     };
-    if levels.levels.iter().any(has_moved) {
+    let some_have_moved = levels.levels.iter().any(has_moved);
+    if some_have_moved {
         // SAFETY: the caller's promise.
         unsafe {
             deleted(levels, row, moment, has_moved);
@@ -171,34 +172,33 @@ unsafe fn updated(levels: &Levels, row: &Images, moment: Moment) {
         }
     }
     let ask = |level: &Level| {
-        if has_moved(level) {
-            return Rc::default();
+        if some_have_moved && has_moved(level) {
+            return Default::default();
         }
         // SAFETY: the caller's promise.
         let row = unsafe { row.view(level) };
         let keyed = keyed(level, &row, Side::New);
         let watchers = &level.relation.watchers;
-        let changed = changed(level, &row, &watchers.columns(&keyed));
+        let compared = levels.compared(watchers.columns(&keyed));
+        let columns = level.relation.columns.iter().copied();
+        let changed = diff::changed_columns(&row, columns, &compared);
         if changed.is_empty() {
-            return Rc::default();
+            return Default::default();
         }
-        watchers.of_update(&changed, &keyed)
+        (watchers.of_update(&changed, &keyed), changed)
     };
-    levels.each(ask, |level, recipients| {
+    levels.each(ask, |level, recipients, mut changed| {
         put(level, Operation::Update, moment, recipients, |out| {
             // SAFETY: the caller's promise.
             let row = unsafe { row.view(level) };
-            let changed = changed(level, &row, &WatchedColumns::of(recipients.iter()));
+            let watched = WatchedColumns::of(recipients.iter());
+            changed.retain(|&column| watched.contains(column));
             let key = &level.relation.key;
             let mut writer = diff::start(Operation::Update, &row, Side::New, key, out);
             diff::updated(&mut writer, &row, &changed);
             writer.end();
         });
     });
-}
-
-fn changed(level: &Level, row: &View, watched: &WatchedColumns) -> Vec<ColumnNumber> {
-    diff::changed_columns(row, level.relation.columns.iter().copied(), watched)
 }
 
 /// The row and field subscriptions of the row.
