@@ -1,5 +1,7 @@
 //! The two images of a changed row.
 
+use std::cell::RefCell;
+
 use pgrx::pg_sys::{self, Datum};
 
 use super::levels::Level;
@@ -13,6 +15,8 @@ use crate::pg::{ffi, output};
 pub struct Images<'a> {
     old: Option<Image<'a>>,
     new: Option<Image<'a>>,
+    /// Whether values differ that had to be fetched to be compared, by attribute number: several ask.
+    fetched: RefCell<Vec<(ColumnNumber, bool)>>,
 }
 
 /// The images as a row of one of the relations that it belongs to.
@@ -59,7 +63,18 @@ impl<'a> Images<'a> {
         Self {
             old: image(old),
             new: image(new),
+            fetched: RefCell::default(),
         }
+    }
+
+    fn remembered(&self, number: ColumnNumber, differ: impl FnOnce() -> bool) -> bool {
+        let known = |&&(of, _): &&(ColumnNumber, bool)| of == number;
+        if let Some(&(_, differs)) = self.fetched.borrow().iter().find(known) {
+            return differs;
+        }
+        let differs = differ();
+        self.fetched.borrow_mut().push((number, differs));
+        differs
     }
 
     /// # Safety
@@ -95,7 +110,13 @@ impl RowPair for View<'_> {
             (Some(old), Some(new)) => {
                 let storage = self.storage(column);
                 // SAFETY: both are values of the column's type.
-                unsafe { !same_image(old, new, storage.by_value, storage.length) }
+                let differ = || unsafe { !same_image(old, new, storage.by_value, storage.length) };
+                // SAFETY: as above.
+                if unsafe { is_toasted(old, storage) || is_toasted(new, storage) } {
+                    self.images.remembered(self.level.number(column), differ)
+                } else {
+                    differ()
+                }
             }
             _ => true,
         }
@@ -142,6 +163,15 @@ unsafe fn fits(value: Datum, storage: &Storage) -> bool {
     // SAFETY: a varlena; its length is known without fetching it.
     let stored = unsafe { pg_sys::toast_raw_datum_size(value) } - pg_sys::VARHDRSZ;
     stored <= gucs::MAX_VALUE.get() as usize * 1024
+}
+
+/// Whether a value is stored out of line.
+///
+/// # Safety
+/// The value is of the storage's type.
+unsafe fn is_toasted(value: Datum, storage: &Storage) -> bool {
+    // SAFETY: a varlena, whose first byte says so.
+    storage.length == -1 && unsafe { pgrx::varlena::varatt_is_1b_e(value.cast_mut_ptr()) }
 }
 
 /// Whether two values have the same image. An unchanged TOASTed value keeps its pointer in an UPDATE, so
