@@ -75,7 +75,8 @@ class World:
             else:
                 self.admin.execute(f"insert into public.{sample} values ({id}, {fill})")
         count = len(values) + 1
-        self.subscriber.execute("select event.subscribe_table(%s, session_id => %s)", (f"public.{table}", self.session))
+        subscription, = self.subscriber.execute("select event.subscribe_table(%s, session_id => %s)",
+                                                (f"public.{table}", self.session)).fetchone()
         self.foreign.set(self.writer)
         write = self.writer.execute
         write(f"insert into public.{table} select id, v from public.{sample}")
@@ -98,6 +99,7 @@ class World:
             payload = value if column is None else f'{{"v":{value}}}'
             self.check(f'"payload":{payload},"relation":"public.{table}"' in event, True, f"{what}: payload of {event}")
         self.check(all(differ.values()) or count == 1, True, f"{what}: two samples that follow each other are the same")
+        self.subscriber.execute("select event.unsubscribe(%s)", (subscription,))
         self.admin.execute(f"drop table public.{table}")
 
     def verdict(self, what: str) -> None:
