@@ -3,6 +3,7 @@
 //!
 //! A row image is reached through [`diff::RowPair`], which `capture/row` implements.
 
+mod changes;
 pub mod cursor;
 mod deletes;
 pub mod diff;

@@ -1,14 +1,13 @@
 //! The changes of the running transaction, until it commits.
 //!
 //! Each is tagged with the nesting level of the subtransaction that made it (savepoints and PL/pgSQL
-//! exception blocks alike), so that a rollback leaves nothing of what it undid. Records stand one after
-//! the other in one buffer: a bulk statement allocates no memory per row. What grows beyond a bound is taken away
-//! level by level and written to the log early, by the subtransaction that made it.
+//! exception blocks alike), so that a rollback leaves nothing of what it undid. What grows beyond a bound is
+//! taken away level by level and written to the log early, by the subtransaction that made it.
 
 use std::cell::{Cell, RefCell};
-use std::ops::Range;
 use std::rc::Rc;
 
+pub use super::changes::Changes;
 use super::cursor::ChangeOrder;
 use super::deletes::Deletes;
 use super::operation::{Control, Operation};
@@ -24,78 +23,6 @@ pub struct Moment {
     pub command: u32,
     /// The id of the command that has ended the row's new version since, if one of this transaction has.
     pub ended: Option<u32>,
-}
-
-/// A change that will be told if its transaction commits.
-pub struct PendingChange {
-    level: i32,
-    pub order: ChangeOrder,
-    operation: Operation,
-    /// Oid of the relation.
-    pub relation: u32,
-    pub recipients: Rc<Recipients>,
-    record: Range<usize>,
-}
-
-/// Changes with their encoded records.
-#[derive(Default)]
-pub struct Changes {
-    changes: Vec<PendingChange>,
-    records: Vec<u8>,
-    /// Where the first record stood in the buffer that they were taken from.
-    base: usize,
-}
-
-impl Changes {
-    const fn new() -> Self {
-        Self {
-            changes: Vec::new(),
-            records: Vec::new(),
-            base: 0,
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
-    /// Brings the changes into the order in which they will be told.
-    pub fn sort(&mut self) {
-        self.changes.sort_unstable_by_key(|change| change.order);
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&PendingChange, &[u8])> {
-        self.changes
-            .iter()
-            .map(|change| (change, self.record(change)))
-    }
-
-    fn record(&self, change: &PendingChange) -> &[u8] {
-        &self.records[change.record.start - self.base..change.record.end - self.base]
-    }
-
-    /// Where the changes of this level begin; those inside it are among them. They are the newest ones: since the
-    /// subtransaction began, nothing outside it could make any.
-    fn start_of(&self, level: i32) -> usize {
-        self.changes
-            .iter()
-            .rposition(|change| change.level < level)
-            .map_or(0, |at| at + 1)
-    }
-
-    /// Takes the changes from this one on away.
-    fn split_off(&mut self, at: usize) -> Self {
-        if at == 0 {
-            return std::mem::take(self);
-        }
-        let changes = self.changes.split_off(at);
-        let base = self.changes[at - 1].record.end;
-        Self {
-            changes,
-            records: self.records.split_off(base - self.base),
-            base,
-        }
-    }
 }
 
 #[derive(Default)]
@@ -148,18 +75,10 @@ impl Outbox {
             operation,
             Operation::Delete | Operation::Control(Control::Truncate)
         );
-        let pending = &mut self.pending;
-        let start = pending.base + pending.records.len();
-        pending.records.extend_from_slice(record);
-        pending.changes.push(PendingChange {
-            level: moment.level,
-            order: ChangeOrder::new(command, is_first, self.arrivals),
-            operation,
-            relation,
-            recipients: Rc::clone(recipients),
-            record: start..pending.base + pending.records.len(),
-        });
+        let order = ChangeOrder::new(command, is_first, self.arrivals);
         self.arrivals += 1;
+        self.pending
+            .push(moment.level, order, operation, relation, recipients, record);
     }
 
     /// The command of an insert that arrives after changes of later commands. These are mostly changes that a
@@ -176,61 +95,36 @@ impl Outbox {
 
     /// Takes note of the deletes among the pending changes.
     fn note_deletes(&mut self) {
-        let pending = &self.pending;
-        for change in &pending.changes[self.seen..] {
+        for (change, record) in self.pending.from(self.seen) {
             let command = change.order.command;
             match change.operation {
-                Operation::Delete => {
-                    let record = pending.record(change);
-                    self.deletes.add(change.relation, record, command);
-                }
+                Operation::Delete => self.deletes.add(change.relation, record, command),
                 Operation::Control(Control::Truncate) => {
                     self.deletes.add_all(change.relation, command);
                 }
                 _ => {}
             }
         }
-        self.seen = pending.changes.len();
+        self.seen = self.pending.len();
     }
 
     /// Takes back that the relation has to be loaded anew, if a statement that began at this command has said so on
     /// this level: it has also emptied it.
     pub fn take_back_resync(&mut self, level: i32, relation: u32, since: u32) {
-        let changes = &mut self.pending.changes;
-        let mut tail = changes.iter().enumerate().rev();
-        let found = tail
-            .by_ref()
-            .take_while(|(_, change)| change.order.command >= since)
-            .find(|(_, change)| {
-                change.operation == Operation::Control(Control::Resync)
-                    && (change.level, change.relation) == (level, relation)
-            })
-            .map(|(at, _)| at);
-        if let Some(at) = found {
-            // Its record stays where it is: the next ones stand behind it.
-            changes.remove(at);
+        let resync = Operation::Control(Control::Resync);
+        if let Some(at) = self.pending.take_back(level, resync, relation, since) {
             self.seen = self.seen.min(at);
         }
     }
 
     /// The bytes that the pending changes take.
     pub fn bytes(&self) -> usize {
-        self.pending.records.len() + self.pending.changes.len() * size_of::<PendingChange>()
-    }
-
-    /// The bytes that the changes of this level take.
-    fn bytes_of(&self, level: i32) -> usize {
-        let start = self.pending.start_of(level);
-        let changes = &self.pending.changes[start..];
-        let records = changes.first().map_or(0, |first| {
-            self.pending.base + self.pending.records.len() - first.record.start
-        });
-        records + size_of_val(changes)
+        self.pending.bytes()
     }
 
     /// Whether the changes of this level are more than `limit` bytes.
     pub fn is_full(&self, level: i32, limit: usize) -> bool {
-        self.bytes() > limit && self.bytes_of(level) > limit
+        self.bytes() > limit && self.pending.bytes_of(level) > limit
     }
 
     /// Takes the changes of this level away, for the log.
@@ -256,15 +150,7 @@ impl Outbox {
 
     /// The subtransaction at this level was released: its changes are its parent's now.
     pub fn at_sub_commit(&mut self, level: i32) {
-        for change in self
-            .pending
-            .changes
-            .iter_mut()
-            .rev()
-            .take_while(|change| change.level >= level)
-        {
-            change.level = level - 1;
-        }
+        self.pending.release(level);
     }
 }
 
@@ -406,9 +292,9 @@ mod tests {
         told.0.at_sub_commit(3);
         told.push((2, 2), Insert, "c", "inside");
         told.0.at_sub_abort(3);
-        assert_eq!(told.0.pending.changes.len(), 3);
+        assert_eq!(told.0.pending.len(), 3);
         told.0.at_sub_abort(2);
-        assert_eq!(told.0.pending.changes.len(), 1);
+        assert_eq!(told.0.pending.len(), 1);
         told.0.at_sub_abort(1);
         assert!(told.0.is_empty());
     }
@@ -467,13 +353,9 @@ mod tests {
         drop(told.0.take_level(1));
         told.push((1, 5), Insert, "other", "insert 1");
         told.push((1, 5), Insert, "k", "insert 2");
-        let commands = told.0.pending.changes.iter();
-        assert_eq!(
-            commands
-                .map(|change| change.order.command)
-                .collect::<Vec<_>>(),
-            [5, 6]
-        );
+        let commands = told.0.pending.iter();
+        let commands: Vec<_> = commands.map(|(change, _)| change.order.command).collect();
+        assert_eq!(commands, [5, 6]);
     }
 
     #[test]
@@ -482,9 +364,9 @@ mod tests {
         told.push((1, 0), Insert, "a", "outer");
         told.push((2, 1), Insert, "b", "inner 1");
         told.push((2, 2), Delete, "c", "inner 2");
-        let outer = told.0.bytes() - told.0.bytes_of(2);
-        assert!(told.0.is_full(2, told.0.bytes_of(2) - 1));
-        assert!(!told.0.is_full(2, told.0.bytes_of(2)));
+        let outer = told.0.bytes() - told.0.pending.bytes_of(2);
+        assert!(told.0.is_full(2, told.0.pending.bytes_of(2) - 1));
+        assert!(!told.0.is_full(2, told.0.pending.bytes_of(2)));
         let taken = told.0.take_level(2);
         assert_eq!(names(&told.1, taken), ["inner 1", "inner 2"]);
         assert_eq!(told.0.bytes(), outer);

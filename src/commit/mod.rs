@@ -2,6 +2,7 @@
 //! append the changes → take the commit lock → decide the position → queue the notifications.
 
 mod append;
+mod audience;
 mod callbacks;
 mod interned;
 mod notify;

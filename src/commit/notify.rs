@@ -4,21 +4,18 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::rc::Rc;
 
-use pgrx::pg_sys::Oid;
-
+use super::audience::{Audience, Tally, Told};
 use super::spill::Spilled;
 use crate::change::cursor::ChangeOrder;
-use crate::change::event::{self, Change, Event, Readable};
+use crate::change::event::Event;
 use crate::change::operation::SessionId;
 use crate::change::outbox::Changes;
 use crate::change::payload::{self, Notification, Payload};
 use crate::change::recipients::Recipients;
-use crate::change::record::Record;
-use crate::change::relation::RelationNames;
 use crate::gucs;
 use crate::pg::notify;
 use crate::pg::table::Read;
-use crate::tables::addressee::{self, Relation};
+use crate::tables::addressee;
 use crate::tables::log::Merge;
 use crate::tables::recipient_set;
 use crate::tables::session::{self, Notify, Session};
@@ -51,53 +48,6 @@ enum Content {
     Nudge { count: u64 },
 }
 
-/// How many events of a transaction each session gets, and the place of its last one.
-#[derive(Default)]
-pub struct Tally(HashMap<SessionId, Count>);
-
-#[derive(Clone, Copy)]
-struct Count {
-    total: u64,
-    last: (ChangeOrder, u16),
-}
-
-impl Tally {
-    /// Counts the events that these changes are.
-    pub fn count(&mut self, changes: &Changes, audience: &mut Audience) {
-        for (change, record) in changes.iter() {
-            let told = Told {
-                order: change.order,
-                relation: change.relation,
-                recipients: &change.recipients,
-                record,
-            };
-            audience.visit(told, |session, event| {
-                let place = (event.change.order, event.field());
-                self.add_one(session.id, 1, place);
-            });
-        }
-    }
-
-    pub fn add(&mut self, other: Self) {
-        for (session, count) in other.0 {
-            self.add_one(session, count.total, count.last);
-        }
-    }
-
-    fn add_one(&mut self, session: SessionId, total: u64, last: (ChangeOrder, u16)) {
-        let count = self.0.entry(session).or_insert(Count { total: 0, last });
-        count.total += total;
-        count.last = count.last.max(last);
-    }
-
-    /// Whether the session's events are notified one by one, as far as their number decides it.
-    fn is_one_by_one(&self, session: &Session) -> bool {
-        let limit = gucs::NOTIFY_LIMIT.get() as u64;
-        let total = self.0.get(&session.id).map_or(0, |count| count.total);
-        session.notify == Notify::Payload && total > 0 && (limit == 0 || total <= limit)
-    }
-}
-
 /// A session whose events are notified one by one.
 struct Listener {
     channel: Rc<CString>,
@@ -121,15 +71,7 @@ impl Notifications {
         let mut tally = Tally::default();
         tally.count(changes, &mut audience);
         let mut sending = Sending::new(xid, &tally);
-        for (change, record) in changes.iter() {
-            let told = Told {
-                order: change.order,
-                relation: change.relation,
-                recipients: &change.recipients,
-                record,
-            };
-            audience.visit(told, |session, event| sending.event(session, event));
-        }
+        audience.visit_all(changes, |session, event| sending.event(session, event));
         sending.end()
     }
 
@@ -239,7 +181,7 @@ impl<'a> Sending<'a> {
     }
 
     fn end(mut self) -> Notifications {
-        for (&id, count) in &self.tally.0 {
+        for (id, count) in self.tally.iter() {
             let mut sent = 0;
             if let Some(listener) = self.listeners.get_mut(&id) {
                 if let Some(held) = listener.held.take().filter(|_| !listener.stopped) {
@@ -297,57 +239,4 @@ fn queue(
         field: held.field,
         content: Content::Event(payload),
     });
-}
-
-/// A change with those whom it concerns.
-struct Told<'a> {
-    order: ChangeOrder,
-    /// Oid of the relation.
-    relation: u32,
-    recipients: &'a Recipients,
-    record: &'a [u8],
-}
-
-/// The sessions of a transaction, and its relations.
-#[derive(Default)]
-pub struct Audience {
-    /// `None` for one that has been deleted.
-    sessions: HashMap<SessionId, Option<Rc<Session>>>,
-    /// `None` for one that has been dropped.
-    relations: HashMap<u32, Option<Rc<Relation>>>,
-}
-
-impl Audience {
-    /// Calls `visit` for each event that the change is for each session, in order.
-    fn visit(&mut self, told: Told, mut visit: impl FnMut(&Session, &Event)) {
-        let relation = self
-            .relations
-            .entry(told.relation)
-            .or_insert_with(|| addressee::relation(Oid::from_u32(told.relation)))
-            .as_deref();
-        let record = Record::decode(told.record).expect("we have just written it");
-        let gone = RelationNames::gone(record.name);
-        let names = match relation {
-            _ if !record.name.is_empty() => &gone,
-            Some(relation) => &relation.names,
-            None => return,
-        };
-        let change = Change {
-            order: told.order,
-            relation: names,
-            record: &record,
-        };
-        for share in told.recipients.iter() {
-            let session = self
-                .sessions
-                .entry(share.session)
-                .or_insert_with(|| addressee::session(share.session));
-            let Some(session) = session else { continue };
-            let readable = match relation {
-                Some(relation) => relation.readable(session.owner),
-                None => Rc::new(Readable::Columns(Vec::new())),
-            };
-            event::for_each(change, share, &readable, |event| visit(session, &event));
-        }
-    }
 }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use super::append;
-use super::notify::{Audience, Tally};
+use super::audience::{Audience, Tally};
 use crate::change::outbox::{self, Changes};
 use crate::gucs;
 use crate::pg::memory::in_own_context;

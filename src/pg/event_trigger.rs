@@ -60,7 +60,7 @@ pub fn dropped() -> Vec<Dropped> {
                 relation: column(row, 1).expect("never null"),
                 name: schema
                     .zip(name)
-                    .map(|(schema, name)| super::relation::qualified(&schema, &name)),
+                    .map(|(schema, name)| super::name::qualified(&schema, &name)),
             }
         },
     )

@@ -13,6 +13,7 @@ pub mod insert;
 pub mod invalidation;
 pub mod lock;
 pub mod memory;
+pub mod name;
 pub mod notify;
 pub mod output;
 pub mod pinned;

@@ -1,12 +1,10 @@
-//! Relations: from names to oids, and what the catalog says of them.
+//! What the catalog says of relations.
 
-use std::ffi::{CStr, CString};
-
-use pgrx::pg_sys::{self, Datum, Oid};
+use pgrx::pg_sys::{self, Oid};
 
 use super::bytes::c_string;
 use super::compat;
-use super::pinned::PinnedSettings;
+use super::name;
 use crate::change::relation::RelationNames;
 
 /// A column of a relation.
@@ -133,78 +131,6 @@ impl Persistence {
     }
 }
 
-/// The oid of the relation that a name means under the caller's search_path.
-///
-/// The name is written as in SQL, `person` or `"My Schema"."T"`; raises if it is no name.
-pub fn resolve(name: &str) -> Option<Oid> {
-    let name = CString::new(name).ok()?;
-    // SAFETY: the string is NUL-terminated; the lists are the server's own.
-    let oid = unsafe {
-        let names = compat::string_to_qualified_name_list(name.as_ptr());
-        let range = pg_sys::makeRangeVarFromNameList(names);
-        pg_sys::RangeVarGetRelidExtended(
-            range,
-            pg_sys::NoLock as i32,
-            pg_sys::RVROption::RVR_MISSING_OK,
-            None,
-            std::ptr::null_mut(),
-        )
-    };
-    (oid != Oid::INVALID).then_some(oid)
-}
-
-/// The oid of the relation with these exact names. Raises without USAGE on the schema.
-pub fn resolve_exact(schema: &str, name: &str) -> Option<Oid> {
-    let (schema, name) = (CString::new(schema).ok()?, CString::new(name).ok()?);
-    // SAFETY: the strings are NUL-terminated.
-    let oid = unsafe {
-        let schema = pg_sys::LookupExplicitNamespace(schema.as_ptr(), true);
-        if schema == Oid::INVALID {
-            return None;
-        }
-        pg_sys::get_relname_relid(name.as_ptr(), schema)
-    };
-    (oid != Oid::INVALID).then_some(oid)
-}
-
-/// The oid of a table or index that belongs to the extension.
-pub fn of_extension(schema: &CStr, name: &CStr) -> Option<Oid> {
-    // SAFETY: the strings are NUL-terminated.
-    let oid = unsafe {
-        let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
-        pg_sys::get_relname_relid(name.as_ptr(), schema)
-    };
-    (oid != Oid::INVALID).then_some(oid)
-}
-
-/// The oid of this extension's row in pg_extension, if it is installed.
-pub fn extension() -> Option<Oid> {
-    // SAFETY: the string is NUL-terminated.
-    let oid = unsafe { pg_sys::get_extension_oid(c"pg_reldiff".as_ptr(), true) };
-    (oid != Oid::INVALID).then_some(oid)
-}
-
-/// The oid of a function without arguments, such as a trigger's. Asks for no privilege: a writer need not have any on
-/// our schema.
-pub fn trigger_function(schema: &CStr, name: &CStr) -> Option<Oid> {
-    // SAFETY: the strings are NUL-terminated; the cached row stays until it is released.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
-        let row = pg_sys::SearchSysCache3(
-            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
-            Datum::from(name.as_ptr()),
-            Datum::from(pg_sys::buildoidvector(std::ptr::null(), 0)),
-            schema.into(),
-        );
-        if row.is_null() {
-            return None;
-        }
-        let oid = (*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_proc>()).oid;
-        pg_sys::ReleaseSysCache(row);
-        Some(oid)
-    }
-}
-
 /// `None` if there is no such relation.
 pub fn describe(relation: Oid) -> Option<Description> {
     // SAFETY: an open relation's entry stays valid until it is closed, at the end of the block.
@@ -262,7 +188,7 @@ pub unsafe fn of_open(relation: pg_sys::Relation) -> Description {
         let descriptor = (*relation).rd_att;
         let schema = c_string(pg_sys::get_namespace_name(form.relnamespace));
         let name = c_string(form.relname.data.as_ptr());
-        let qualified = qualified(&schema, &name);
+        let qualified = name::qualified(&schema, &name);
         let columns = (0..(*descriptor).natts as usize)
             .map(|at| compat::tuple_desc_attr(descriptor, at))
             .filter(|attribute| !attribute.attisdropped)
@@ -327,21 +253,9 @@ pub fn is_system(description: &Description) -> bool {
     // SAFETY: plain values.
     unsafe {
         description.oid.to_u32() < pg_sys::FirstNormalObjectId
-            || extension().is_some_and(|ours| {
+            || name::extension().is_some_and(|ours| {
                 pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, description.oid) == ours
             })
-    }
-}
-
-/// `schema.name` as SQL writes it, each quoted where it needs it, whatever the writer's settings are.
-pub fn qualified(schema: &[u8], name: &[u8]) -> Vec<u8> {
-    let _pinned = PinnedSettings::new();
-    // SAFETY: the strings are NUL-terminated.
-    unsafe {
-        c_string(pg_sys::quote_qualified_identifier(
-            c_text(schema).as_ptr(),
-            c_text(name).as_ptr(),
-        ))
     }
 }
 
@@ -378,17 +292,6 @@ pub fn is_known_to_be_empty(relation: Oid) -> bool {
         pg_sys::RelationClose(open);
         is_empty
     }
-}
-
-/// A name as SQL writes it, quoted where it needs it.
-pub fn quoted(name: &[u8]) -> String {
-    // SAFETY: the string is NUL-terminated.
-    let quoted = unsafe { c_string(pg_sys::quote_identifier(c_text(name).as_ptr())) };
-    String::from_utf8_lossy(&quoted).into_owned()
-}
-
-fn c_text(bytes: &[u8]) -> CString {
-    CString::new(bytes).expect("a name holds no NUL")
 }
 
 /// Tells every backend, when this transaction commits, that what it knows of the relation is void; this one

@@ -4,7 +4,7 @@ use pgrx::AnyElement;
 use pgrx::pg_sys::Oid;
 
 use crate::error::{Error, raise};
-use crate::pg::{argument, relation};
+use crate::pg::{argument, name};
 
 /// A `meta.row_id`, or the row of a `meta.field_id`.
 pub struct RowId {
@@ -17,8 +17,8 @@ pub struct RowId {
 pub fn relation(argument: Option<AnyElement>) -> Oid {
     let argument = required(argument, "relation");
     argument::regclass(&argument).unwrap_or_else(|| {
-        let name = argument::text(&argument);
-        relation::resolve(&name).unwrap_or_else(|| raise(Error::RelationNotFound { name }))
+        let text = argument::text(&argument);
+        name::resolve(&text).unwrap_or_else(|| raise(Error::RelationNotFound { name: text }))
     })
 }
 
@@ -55,13 +55,13 @@ fn text(composite: &AnyElement, attribute: i16, name: &'static str) -> String {
 
 /// Each identifier begins with the names of schema and relation.
 fn relation_of(composite: &AnyElement) -> Oid {
-    let (schema, name) = (
+    let (schema, relation) = (
         text(composite, 1, "schema_name"),
         text(composite, 2, "relation_name"),
     );
-    relation::resolve_exact(&schema, &name).unwrap_or_else(|| {
+    name::resolve_exact(&schema, &relation).unwrap_or_else(|| {
         raise(Error::RelationNotFound {
-            name: format!("{schema}.{name}"),
+            name: format!("{schema}.{relation}"),
         })
     })
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, raise};
 use crate::gucs;
 use crate::pg::relation::{self, Description, Kind, Persistence};
 use crate::pg::trigger::{self, After, Fires};
-use crate::pg::{command, inheritance, lock, subtransaction, transaction};
+use crate::pg::{command, inheritance, lock, name, subtransaction, transaction};
 use crate::tables::registry::registry;
 use crate::tables::tracked;
 
@@ -56,7 +56,7 @@ impl Trigger {
             return match own.fires {
                 Fires::Always => State::Fires,
                 Fires::Sometimes | Fires::Never => State::Disabled {
-                    name: relation::quoted(&own.name),
+                    name: name::quoted(&own.name),
                 },
             };
         }
@@ -213,7 +213,7 @@ fn check(description: &Description, member: &Description) {
     if !description.is_partitioned() && !member.has_key_of(description) {
         let names = description.key.iter().filter_map(|&column| {
             let column = description.column(column)?;
-            Some(relation::quoted(&column.name))
+            Some(name::quoted(&column.name))
         });
         raise(Error::MemberKey {
             relation: description.display(),

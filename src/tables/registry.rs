@@ -6,7 +6,7 @@ use std::rc::Rc;
 use pgrx::pg_sys::Oid;
 
 use crate::error::{Error, raise};
-use crate::pg::relation;
+use crate::pg::name;
 
 macro_rules! registry {
     ($($name:ident)*) => {
@@ -24,9 +24,9 @@ macro_rules! registry {
         impl Registry {
             fn load() -> Option<Self> {
                 Some(Self {
-                    extension: relation::extension()?,
-                    capture_row: relation::trigger_function(c"event", c"capture_row")?,
-                    capture_truncate: relation::trigger_function(c"event", c"capture_truncate")?,
+                    extension: name::extension()?,
+                    capture_row: name::trigger_function(c"event", c"capture_row")?,
+                    capture_truncate: name::trigger_function(c"event", c"capture_truncate")?,
                     $($name: find(stringify!($name))?,)*
                 })
             }
@@ -57,9 +57,9 @@ registry! {
     transaction_recipient_set transaction_recipient_set_position
 }
 
-fn find(name: &str) -> Option<Oid> {
-    let name = std::ffi::CString::new(name).ok()?;
-    relation::of_extension(c"event", &name)
+fn find(relation: &str) -> Option<Oid> {
+    let relation = std::ffi::CString::new(relation).ok()?;
+    name::of_extension(c"event", &relation)
 }
 
 thread_local! {
