@@ -53,6 +53,7 @@ pub extern "C-unwind" fn _PG_init() {
     gucs::init();
     tables::invalidation::init();
     capture::init(session::cover);
+    session::init(capture::missed);
     commit::init(inbox::replay, tables::invalidation::note_everything);
 }
 

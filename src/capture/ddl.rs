@@ -122,6 +122,21 @@ fn reconcile_all(concerned: HashSet<Oid>, created: &HashSet<Oid>) {
         .for_each(|relation| reconcile(relation, created));
 }
 
+/// Tells a relation's subscribers that it may have changed without an event.
+pub fn missed(relation: Oid) {
+    control::reset(relation, &resync());
+}
+
+/// A reset by the running command; the next statement's are others.
+fn resync() -> Reset {
+    let command = used_command();
+    Reset {
+        control: Control::Resync,
+        command,
+        since: statement_command().unwrap_or(command),
+    }
+}
+
 /// Everything that contains the relation, or did.
 fn containing(relation: Oid) -> HashSet<Oid> {
     let ancestors = inheritance::ancestors(relation);
@@ -163,12 +178,7 @@ fn reconcile(oid: Oid, created: &HashSet<Oid>) {
     tracked::set_descendants(oid, &descendants);
     next_command();
     if !gone.is_empty() || !come.is_subset(created) {
-        let command = used_command();
-        let reset = Reset {
-            control: Control::Resync,
-            command,
-            since: statement_command().unwrap_or(command),
-        };
+        let reset = resync();
         control::reset(oid, &reset);
         // What these were told under the relation's name they may never read.
         gone.iter()

@@ -12,4 +12,4 @@ mod trigger;
 mod truncate;
 pub mod value;
 
-pub use ddl::init;
+pub use ddl::{init, missed};

@@ -85,11 +85,14 @@ pub fn readable(role: Oid, relation: &Description) -> Readable {
         return Readable::All;
     }
     let columns = relation.columns.iter().map(|column| column.number);
-    Readable::Columns(
-        columns
-            .filter(|&column| may_select_column(role, relation.oid, column))
-            .collect(),
-    )
+    let columns: Vec<i16> = columns
+        .filter(|&column| may_select_column(role, relation.oid, column))
+        .collect();
+    if columns.len() == relation.columns.len() {
+        Readable::All
+    } else {
+        Readable::Columns(columns)
+    }
 }
 
 /// Whether there is a role with this oid.

@@ -90,9 +90,9 @@ impl Table {
         }
     }
 
-    /// Deletes a row, after the transaction that is changing it, if one is; it may have deleted it.
-    pub fn delete(&self, row: RowId) {
-        self.delete_row(row, true);
+    /// Deletes a row, after the transaction that is changing it, if one is. False if that has deleted it.
+    pub fn delete(&self, row: RowId) -> bool {
+        self.delete_row(row, true)
     }
 
     /// Deletes a row unless another transaction is changing it or has done so; waits for nobody.
@@ -100,12 +100,12 @@ impl Table {
         self.delete_row(row, false);
     }
 
-    fn delete_row(&self, row: RowId, wait: bool) {
+    fn delete_row(&self, row: RowId, wait: bool) -> bool {
         let mut row = row.0;
         let mut failure = pg_sys::TM_FailureData::default();
         // SAFETY: the relation is open and a heap, and the row is one that a scan of it has just seen. Its result says
         // whether another transaction has been faster, which is as good.
-        unsafe {
+        let result = unsafe {
             pg_sys::heap_delete(
                 self.relation,
                 &mut row,
@@ -114,8 +114,9 @@ impl Table {
                 wait,
                 &mut failure,
                 false,
-            );
-        }
+            )
+        };
+        result == pg_sys::TM_Result::TM_Ok
     }
 }
 

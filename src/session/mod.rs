@@ -7,4 +7,4 @@ mod subscribe;
 mod subscriptions;
 mod tracking;
 
-pub use tracking::cover;
+pub use tracking::{cover, init};

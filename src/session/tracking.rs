@@ -3,6 +3,7 @@
 //! A relation has a row trigger, which the server clones to its partitions, while each inheritance child gets its
 //! own; and each of them has a TRUNCATE trigger, which is never cloned.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::Oid;
@@ -17,6 +18,15 @@ use crate::tables::tracked;
 
 /// Between two attempts to lock the relation.
 const PAUSE: Duration = Duration::from_millis(20);
+
+thread_local! {
+    static MISSED: Cell<Option<fn(Oid)>> = const { Cell::new(None) };
+}
+
+/// Says who tells a relation's subscribers that it may have changed without an event; called once per backend.
+pub fn init(missed: fn(Oid)) {
+    MISSED.set(Some(missed));
+}
 
 /// The triggers that a relation can need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +139,14 @@ pub fn ensure(description: &Description) {
         check(description, member);
     }
     // First, since the commands below are followed like any others: they bring nothing new.
+    let was_tracked = tracked::key(description.oid).is_some();
+    let was_covered = members.is_subset(&tracked::descendants(description.oid));
+    if let Some(missed) = MISSED.get()
+        && was_tracked
+        && !was_covered
+    {
+        missed(description.oid);
+    }
     tracked::set_key(description.oid, &description.key);
     tracked::set_descendants(description.oid, &members);
     transaction::next_command();

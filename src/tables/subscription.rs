@@ -200,11 +200,13 @@ fn delete_where(by: impl Fn(&Registry, SubscriptionType) -> (Oid, Key)) -> Vec<D
         let table = Table::open_to_write(tables(&registry, granularity).0);
         let mut scan = table.scan(index, &[key], Read::Latest);
         while let Some(row) = scan.next() {
-            deleted.push(Deleted {
-                relation: row.oid(RELATION),
-                granularity,
-            });
-            table.delete(row.id);
+            // A dropped table may have taken it along meanwhile.
+            if table.delete(row.id) {
+                deleted.push(Deleted {
+                    relation: row.oid(RELATION),
+                    granularity,
+                });
+            }
         }
     }
     deleted

@@ -33,3 +33,48 @@ select event.ack(:'of_the_copy', :'session');
 select * from event.events(:'session', after => :'of_the_original');
 \c :"original"
 drop database :"copy";
+-- Where the first thing that a database ever tells is written to its log early, by a savepoint that is rolled back, the epoch
+-- begins with what is committed.
+create database :"copy";
+\c :"copy"
+set client_min_messages = warning;
+create extension pg_reldiff;
+create table t (id integer primary key);
+select event.session_create(attach => false) as session \gset
+select event.subscribe_table('t', session_id => :'session') is not null;
+select count(*) from event.epoch;
+set reldiff.outbox_memory = '64kB';
+begin;
+savepoint s;
+insert into t select generate_series(1, 2000);
+rollback to s;
+insert into t values (2001);
+commit;
+select count(*) from event.epoch;
+select key from event.events(:'session');
+insert into t values (2002);
+select cursor as first_of_all from event.events(:'session') limit 1 \gset
+-- So it is to other connections.
+\c :"copy"
+insert into t values (2003);
+select count(*) from event.epoch;
+select key, cursor > :'first_of_all' collate "C" from event.events(:'session');
+-- Also where it was the whole transaction that was rolled back.
+\c :"original"
+drop database :"copy";
+create database :"copy";
+\c :"copy"
+set client_min_messages = warning;
+create extension pg_reldiff;
+create table t (id integer primary key);
+select event.session_create(attach => false) as session \gset
+select event.subscribe_table('t', session_id => :'session') is not null;
+set reldiff.outbox_memory = '64kB';
+begin;
+insert into t select generate_series(1, 2000);
+rollback;
+insert into t values (2001);
+select count(*) from event.epoch;
+select key from event.events(:'session');
+\c :"original"
+drop database :"copy";
