@@ -30,8 +30,9 @@ pub fn subscribe(
     session::lock(session.id);
     // It may have been deleted while we waited.
     let session = access::session(Some(session.id));
+    // First: who is already there may have missed something, but not who only comes now.
+    tracking::ensure(&description);
     if let Some(id) = subscription::find(session.id, relation, &target) {
-        tracking::ensure(&description);
         return id;
     }
     let id = uuid::Builder::from_random_bytes(transaction::random()).into_uuid();
@@ -48,7 +49,6 @@ pub fn subscribe(
         }
     }
     transaction::next_command();
-    tracking::ensure(&description);
     id
 }
 
