@@ -78,27 +78,6 @@ def test_p07_keys_that_change_places(connect):
     assert feed.copies["public.place"].rows["1",]["v"] == '"row 2!"'
 
 
-SWAPS = {
-    "moves": ["update place set id = 2 where v = 'row 1'", "update place set id = 1 where v = 'row 2'"],
-    "insert, then delete": ["insert into place values (1, 'new')", "delete from place where v = 'row 1'"],
-    "a circle": ["update place set id = id % 5 + 1 where v = 'row 1'", "update place set id = id % 5 + 1 where v = 'row 2'",
-                 "update place set id = id % 5 + 1 where v > 'row 2'"],
-}
-
-
-@pytest.mark.parametrize("statements", SWAPS.values(), ids=SWAPS)
-def test_p07_keys_that_two_rows_have_until_the_commit(connect, statements):
-    """A deferred key is unique at the commit only, but a reader that goes by keys must end with the same rows."""
-    owner = connect()
-    feed = places(owner, "deferrable initially deferred")
-    writer = connect()
-    with writer.transaction():
-        for statement in statements:
-            writer.execute(statement)
-    feed.read(owner, 1000)
-    feed.compare(owner)
-
-
 @pytest.mark.parametrize("memory", ["64kB", "8MB"])
 def test_p07_trigger_that_makes_room_for_thousands(connect, memory):
     """Each row's BEFORE trigger deletes the row that has its key: an insert comes after its delete, however many there are."""
