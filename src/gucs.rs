@@ -25,6 +25,11 @@ pub static MAX_VALUE: GucSetting<i32> = GucSetting::<i32>::new(16 * 1024);
 /// written to the log early.
 pub static OUTBOX_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(8 * 1024);
 
+/// [`OUTBOX_MEMORY`] in bytes.
+pub fn outbox_bytes() -> usize {
+    OUTBOX_MEMORY.get() as usize * 1024
+}
+
 /// How long a first subscription tries, in milliseconds, to get the lock that creating a trigger needs.
 pub static TRACK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 

@@ -10,16 +10,27 @@ use crate::change::recipients::Recipients;
 use crate::change::record;
 use crate::gucs;
 use crate::pg::dropped;
-use crate::pg::transaction::{current_command, nest_level};
+use crate::pg::transaction::{current_command, nest_level, statement_command};
 use crate::tables::{addressee, subscription, watch};
 
 /// A relation's rows have changed without row events.
 pub struct Reset {
-    pub control: Control,
+    control: Control,
     /// The command that did it.
-    pub command: u32,
+    command: u32,
     /// The command with which the statement began that did it: its other resets of the relation say the same.
-    pub since: u32,
+    since: u32,
+}
+
+impl Reset {
+    /// By this command of the running statement.
+    pub fn new(control: Control, command: u32) -> Self {
+        Self {
+            control,
+            command,
+            since: statement_command().unwrap_or(command),
+        }
+    }
 }
 
 /// Tells the relation's subscribers of a reset, once in a statement; that it has been emptied says more than that it
@@ -89,6 +100,6 @@ fn tell(relation: Oid, control: Control, command: u32, subscribers: Recipients, 
         relation.to_u32(),
         &Rc::new(subscribers),
         &bytes,
-        gucs::OUTBOX_MEMORY.get() as usize * 1024,
+        gucs::outbox_bytes(),
     );
 }

@@ -11,7 +11,7 @@ use super::control::{self, Reset};
 use super::protocol;
 use crate::change::operation::Control;
 use crate::error::{Error, raise};
-use crate::pg::transaction::{next_command, statement_command, used_command};
+use crate::pg::transaction::{next_command, used_command};
 use crate::pg::{event_trigger, inheritance, relation, subtransaction};
 use crate::tables::{registry, tracked};
 
@@ -129,12 +129,7 @@ pub fn missed(relation: Oid) {
 
 /// A reset by the running command; the next statement's are others.
 fn resync() -> Reset {
-    let command = used_command();
-    Reset {
-        control: Control::Resync,
-        command,
-        since: statement_command().unwrap_or(command),
-    }
+    Reset::new(Control::Resync, used_command())
 }
 
 /// Everything that contains the relation, or did.

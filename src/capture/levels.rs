@@ -21,7 +21,7 @@ use crate::tables::{addressee, registry};
 /// A watched relation that the rows of a table belong to.
 pub struct Level {
     pub relation: Rc<WatchedRelation>,
-    /// The numbers that its columns have in the table, by attribute number less one; `None` if they are the same.
+    /// The numbers that its columns have in the table, by attribute number less one; `None` for the table itself.
     numbers: Option<Vec<ColumnNumber>>,
     /// The levels that have all of its rows and columns, the topmost first.
     above: Vec<usize>,
@@ -39,7 +39,7 @@ impl Level {
     /// The number that a column of the table has here.
     fn column(&self, number: ColumnNumber) -> Option<ColumnNumber> {
         match &self.numbers {
-            None => self.relation.has(number).then_some(number),
+            None => Some(number),
             Some(numbers) => {
                 let at = numbers.iter().position(|&other| other == number)?;
                 Some(at as ColumnNumber + 1)
@@ -60,26 +60,34 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// Calls `tell` with each level that has recipients; `ask` says who would hear of the change there, and what else is
-    /// to be known of it. A level can get recipients of levels inside it, who may ask for other columns.
+    /// Calls `tell` with each level that has recipients; `ask` says who would hear of the change there, if anybody, and
+    /// what else is to be known of it. Such a level can get recipients of levels inside it, who may ask for other columns.
     pub fn each<T>(
         &self,
-        ask: impl Fn(&Level) -> (Rc<Recipients>, T),
+        ask: impl Fn(&Level) -> Option<(Rc<Recipients>, T)>,
         mut tell: impl FnMut(&Level, &Rc<Recipients>, T),
     ) {
         if !self.is_shared {
             for level in &self.levels {
-                let (recipients, known) = ask(level);
-                if !recipients.is_empty() {
+                if let Some((recipients, known)) = ask(level)
+                    && !recipients.is_empty()
+                {
                     tell(level, &recipients, known);
                 }
             }
             return;
         }
-        let (mut recipients, known): (Vec<_>, Vec<T>) = self.levels.iter().map(ask).unzip();
+        let asked = self.levels.iter().map(|level| ask(level).unzip());
+        let (recipients, known): (Vec<_>, Vec<Option<T>>) = asked.unzip();
+        let mut recipients: Vec<_> = recipients
+            .into_iter()
+            .map(Option::unwrap_or_default)
+            .collect();
         lineage::unite(self, &mut recipients);
         for ((level, recipients), known) in self.levels.iter().zip(&recipients).zip(known) {
-            if !recipients.is_empty() {
+            if let Some(known) = known
+                && !recipients.is_empty()
+            {
                 tell(level, recipients, known);
             }
         }
@@ -199,28 +207,32 @@ unsafe fn load(open: pg_sys::Relation) -> Entry {
     let mut places = HashMap::new();
     for (at, relation) in watched.into_iter().enumerate() {
         let Some(relation) = relation else { continue };
-        let numbers = relation.numbers_in(&table);
+        let is_table = relation.oid == table.oid;
+        let numbers = if is_table {
+            None
+        } else {
+            relation.numbers_in(&table)
+        };
         // Nothing is told of a relation that the table does not fit, as long as that is so.
-        if numbers.as_ref().is_some_and(|numbers| {
-            let mut columns = relation.columns.iter();
-            columns.any(|&column| numbers[column as usize - 1] == 0)
-        }) {
+        if numbers.is_none() && !is_table {
             continue;
         }
-        let covering = above[at].iter().filter_map(|upper| {
-            let upper: usize = *places.get(upper)?;
-            let has_all = relation
-                .columns_in(&table)
-                .all(|number| levels[upper].column(number).is_some());
-            has_all.then_some(upper)
-        });
-        let above = covering.collect();
-        places.insert(at, levels.len());
-        levels.push(Level {
+        let mut level = Level {
             numbers,
             relation,
-            above,
-        });
+            above: Vec::new(),
+        };
+        let upper = above[at]
+            .iter()
+            .filter_map(|upper| places.get(upper).copied());
+        level.above = upper
+            .filter(|&upper: &usize| {
+                let mut columns = level.relation.live_columns();
+                columns.all(|column| levels[upper].column(level.number(column)).is_some())
+            })
+            .collect();
+        places.insert(at, levels.len());
+        levels.push(level);
     }
     let is_shared = is_shared(&levels);
     let levels = (!levels.is_empty()).then(|| {

@@ -52,11 +52,6 @@ impl WatchedRelation {
             .expect("a live column")
     }
 
-    /// Whether it has this column.
-    pub fn has(&self, column: ColumnNumber) -> bool {
-        matches!(self.storage.get(column as usize - 1), Some(Some(_)))
-    }
-
     /// The columns that an insert tells: those that are watched, and the key.
     pub fn told_by_insert(&self, watched: &WatchedColumns) -> impl Iterator<Item = ColumnNumber> {
         self.columns
@@ -65,31 +60,20 @@ impl WatchedRelation {
             .filter(move |column| watched.contains(*column) || self.key.contains(column))
     }
 
-    /// The numbers that the columns have in a table that belongs to the relation, by attribute number less one; 0
-    /// for a column that is not there. `None` if they are the same.
+    /// Live columns, ascending, also those without stored values.
+    pub fn live_columns(&self) -> impl Iterator<Item = ColumnNumber> {
+        self.names.iter().map(|(number, _)| *number)
+    }
+
+    /// The numbers that the columns have in a table that belongs to the relation, by attribute number less one, 0 for
+    /// a dropped one; `None` if the table lacks one.
     pub fn numbers_in(&self, table: &Description) -> Option<Vec<ColumnNumber>> {
         let mut numbers = vec![0; self.storage.len()];
         for (number, name) in &self.names {
-            let column = table.columns.iter().find(|column| column.name == *name);
-            numbers[*number as usize - 1] = column.map_or(0, |column| column.number);
+            let column = table.columns.iter().find(|column| column.name == *name)?;
+            numbers[*number as usize - 1] = column.number;
         }
-        let is_same = self
-            .names
-            .iter()
-            .all(|(number, _)| numbers[*number as usize - 1] == *number);
-        (!is_same).then_some(numbers)
-    }
-
-    /// The numbers that the columns have in a table that belongs to the relation.
-    pub fn columns_in<'a>(
-        &'a self,
-        table: &'a Description,
-    ) -> impl Iterator<Item = ColumnNumber> + 'a {
-        table
-            .columns
-            .iter()
-            .filter(|column| self.names.iter().any(|(_, name)| *name == column.name))
-            .map(|column| column.number)
+        Some(numbers)
     }
 }
 

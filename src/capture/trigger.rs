@@ -98,7 +98,7 @@ fn put(
         level.relation.oid.to_u32(),
         recipients,
         &buffer,
-        gucs::OUTBOX_MEMORY.get() as usize * 1024,
+        gucs::outbox_bytes(),
     );
     buffer.shrink_to(KEPT_BYTES);
     BUFFER.set(buffer);
@@ -112,13 +112,7 @@ unsafe fn inserted(
     moment: Moment,
     concerned: impl Fn(&Level) -> bool,
 ) {
-    let ask = |level: &Level| {
-        if concerned(level) {
-            (level.relation.watchers.of_insert(), ())
-        } else {
-            Default::default()
-        }
-    };
+    let ask = |level: &Level| concerned(level).then(|| (level.relation.watchers.of_insert(), ()));
     levels.each(ask, |level, recipients, ()| {
         put(level, Operation::Insert, moment, recipients, |out| {
             // SAFETY: the caller's promise.
@@ -139,13 +133,11 @@ unsafe fn deleted(
     concerned: impl Fn(&Level) -> bool,
 ) {
     let ask = |level: &Level| {
-        if concerned(level) {
+        concerned(level).then(|| {
             // SAFETY: the caller's promise.
             let keyed = keyed(level, &unsafe { row.view(level) }, Side::Old);
             (level.relation.watchers.of_delete(&keyed), ())
-        } else {
-            Default::default()
-        }
+        })
     };
     levels.each(ask, |level, recipients, ()| {
         put(level, Operation::Delete, moment, recipients, |out| {
@@ -173,7 +165,7 @@ unsafe fn updated(levels: &Levels, row: &Images, moment: Moment) {
     }
     let ask = |level: &Level| {
         if some_have_moved && has_moved(level) {
-            return Default::default();
+            return None;
         }
         // SAFETY: the caller's promise.
         let row = unsafe { row.view(level) };
@@ -182,10 +174,7 @@ unsafe fn updated(levels: &Levels, row: &Images, moment: Moment) {
         let compared = levels.compared(watchers.columns(&keyed));
         let columns = level.relation.columns.iter().copied();
         let changed = diff::changed_columns(&row, columns, &compared);
-        if changed.is_empty() {
-            return Default::default();
-        }
-        (watchers.of_update(&changed, &keyed), changed)
+        (!changed.is_empty()).then(|| (watchers.of_update(&changed, &keyed), changed))
     };
     levels.each(ask, |level, recipients, mut changed| {
         put(level, Operation::Update, moment, recipients, |out| {

@@ -41,11 +41,6 @@ pub unsafe extern "C-unwind" fn capture_truncate(fcinfo: pg_sys::FunctionCallInf
 
 fn truncated(relation: Oid, is_partitioned: bool) {
     let command = emptied_by(relation);
-    let reset = |control| Reset {
-        control,
-        command,
-        since: statement_command().unwrap_or(command),
-    };
     // TRUNCATE ONLY leaves the rows of inheritance children.
     let is_emptied =
         |member: Oid| tuple::emptied_by(member).is_some() || catalog::is_known_to_be_empty(member);
@@ -58,9 +53,10 @@ fn truncated(relation: Oid, is_partitioned: bool) {
     } else {
         Control::Resync
     };
-    control::reset(relation, &reset(control));
+    control::reset(relation, &Reset::new(control, command));
+    let resync = Reset::new(Control::Resync, command);
     for ancestor in inheritance::ancestors(relation) {
-        control::reset(ancestor.oid, &reset(Control::Resync));
+        control::reset(ancestor.oid, &resync);
     }
 }
 

@@ -73,8 +73,7 @@ pub fn store(level: i32, changes: Changes) {
 /// The subtransaction that is running is about to be released. Many small ones would fill the memory of their
 /// parent, which could not be stored then.
 pub fn before_sub_commit() {
-    let limit = gucs::OUTBOX_MEMORY.get() as usize * 1024;
-    if outbox::with(|outbox| outbox.bytes() > limit) {
+    if outbox::with(|outbox| outbox.bytes() > gucs::outbox_bytes()) {
         spill(nest_level());
     }
 }

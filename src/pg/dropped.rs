@@ -3,9 +3,9 @@
 
 use pgrx::pg_sys::{self, AclMode, Datum, Oid};
 
+use super::catalog;
 use super::compat::ACL_SELECT;
 use super::role;
-use super::scan_key::Key;
 
 /// Whether the role had the right to SELECT any column of the relation when the statement began: not so without
 /// USAGE on its schema, or with row-level security, whose policies nobody judges here.
@@ -71,43 +71,33 @@ fn is_granted(role: Oid, owner: Oid, acl: Option<Datum>, mode: AclMode) -> bool 
 /// The rows of a catalog that the statement's snapshot sees, by an index that begins with this column: what `read`
 /// takes of the fixed part, and the column with the privileges.
 fn old_rows<Form, T>(
-    catalog: Oid,
+    table: Oid,
     index: u32,
     column: u32,
     value: Oid,
     acl: u32,
     read: impl Fn(&Form) -> T,
 ) -> Vec<(T, Option<Datum>)> {
-    let mut rows = Vec::new();
-    let mut keys = [Key::oid(column as i16, value).scan_key()];
-    // SAFETY: the form is the catalog's, whose rows begin with it; a tuple is read before the next one is fetched, and
-    // its privileges are copied. Nothing is seen where there is no snapshot.
+    // SAFETY: the form is the catalog's, whose rows begin with it, and the index its own; the privileges are copied. The
+    // statement keeps its snapshot; nothing is seen where there is none.
     unsafe {
         if !pg_sys::ActiveSnapshotSet() {
-            return rows;
+            return Vec::new();
         }
-        let open = pg_sys::table_open(catalog, pg_sys::AccessShareLock as i32);
-        let scan = pg_sys::systable_beginscan(
-            open,
-            Oid::from_u32(index),
-            true,
-            pg_sys::GetActiveSnapshot(),
-            1,
-            keys.as_mut_ptr(),
-        );
-        loop {
-            let tuple = pg_sys::systable_getnext(scan);
-            if tuple.is_null() {
-                break;
-            }
-            let mut is_null = false;
-            let privileges = pg_sys::heap_getattr(tuple, acl as i32, (*open).rd_att, &mut is_null);
-            let privileges = (!is_null)
-                .then(|| Datum::from(pg_sys::pg_detoast_datum_copy(privileges.cast_mut_ptr())));
-            rows.push((read(&*pg_sys::GETSTRUCT(tuple).cast::<Form>()), privileges));
-        }
-        pg_sys::systable_endscan(scan);
-        pg_sys::table_close(open, pg_sys::AccessShareLock as i32);
+        let snapshot = pg_sys::GetActiveSnapshot();
+        catalog::rows(
+            table,
+            index,
+            column,
+            value,
+            snapshot,
+            |tuple, descriptor| {
+                let mut is_null = false;
+                let privileges = pg_sys::heap_getattr(tuple, acl as i32, descriptor, &mut is_null);
+                let privileges = (!is_null)
+                    .then(|| Datum::from(pg_sys::pg_detoast_datum_copy(privileges.cast_mut_ptr())));
+                (read(&*pg_sys::GETSTRUCT(tuple).cast::<Form>()), privileges)
+            },
+        )
     }
-    rows
 }

@@ -3,6 +3,7 @@
 
 pub mod argument;
 pub mod bytes;
+pub mod catalog;
 pub mod command;
 pub mod compat;
 pub mod dropped;

@@ -5,8 +5,8 @@ use std::ffi::{CStr, CString};
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::bytes::c_string;
-use super::compat;
 use super::pinned::PinnedSettings;
+use super::{catalog, compat};
 
 /// The oid of the relation that a name means under the caller's search_path.
 ///
@@ -62,7 +62,7 @@ pub fn extension() -> Option<Oid> {
 /// The oid of a function without arguments, such as a trigger's. Asks for no privilege: a writer need not have any on
 /// our schema.
 pub fn trigger_function(schema: &CStr, name: &CStr) -> Option<Oid> {
-    // SAFETY: the strings are NUL-terminated; the cached row stays until it is released.
+    // SAFETY: the strings are NUL-terminated; a row of pg_proc begins with its form.
     unsafe {
         let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
         let row = pg_sys::SearchSysCache3(
@@ -71,12 +71,7 @@ pub fn trigger_function(schema: &CStr, name: &CStr) -> Option<Oid> {
             Datum::from(pg_sys::buildoidvector(std::ptr::null(), 0)),
             schema.into(),
         );
-        if row.is_null() {
-            return None;
-        }
-        let oid = (*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_proc>()).oid;
-        pg_sys::ReleaseSysCache(row);
-        Some(oid)
+        catalog::cached(row, |form: &pg_sys::FormData_pg_proc| form.oid)
     }
 }
 

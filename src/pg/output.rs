@@ -3,7 +3,7 @@
 
 use pgrx::pg_sys::{self, Datum, Oid};
 
-use super::{argument, pinned, subtransaction};
+use super::{argument, catalog, pinned, subtransaction};
 
 /// How an output function may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,15 +69,11 @@ pub fn canonical(value: Datum, kind: Oid, trust: Trust) -> Option<Vec<u8>> {
 
 /// The label of an enum's value. The output function of enums raises for one whose row in pg_enum somebody has deleted.
 fn label(value: Datum) -> Option<Vec<u8>> {
-    // SAFETY: the cached row is read before it is released.
+    // SAFETY: an enum's value is an oid; a row of pg_enum begins with its form, whose label is a name.
     unsafe {
         let row = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::ENUMOID as i32, value);
-        if row.is_null() {
-            return None;
-        }
-        let form = pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_enum>();
-        let label = super::bytes::c_string((*form).enumlabel.data.as_ptr());
-        pg_sys::ReleaseSysCache(row);
-        Some(label)
+        catalog::cached(row, |form: &pg_sys::FormData_pg_enum| {
+            super::bytes::c_string(form.enumlabel.data.as_ptr())
+        })
     }
 }

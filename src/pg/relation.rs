@@ -3,8 +3,7 @@
 use pgrx::pg_sys::{self, Oid};
 
 use super::bytes::c_string;
-use super::compat;
-use super::name;
+use super::{catalog, compat, name};
 use crate::change::relation::RelationNames;
 
 /// A column of a relation.
@@ -148,15 +147,24 @@ pub fn describe(relation: Oid) -> Option<Description> {
 /// As [`describe`], without any lock: what has been committed is told even while somebody is altering the relation.
 /// For a writer's backend, which must wait for nobody.
 pub fn peek(relation: Oid) -> Option<Description> {
+    // SAFETY: the relation is open.
+    with_unlocked(relation, |open| unsafe { of_open(open) })
+}
+
+/// Calls `read` with the open relation, which nobody has locked for this; `None` if there is no such relation.
+pub(super) fn with_unlocked<T>(
+    relation: Oid,
+    read: impl FnOnce(pg_sys::Relation) -> T,
+) -> Option<T> {
     // SAFETY: the server counts the use of the entry, which stays valid until it is closed.
     unsafe {
         let open = pg_sys::RelationIdGetRelation(relation);
         if open.is_null() {
             return None;
         }
-        let description = of_open(open);
+        let taken = read(open);
         pg_sys::RelationClose(open);
-        Some(description)
+        Some(taken)
     }
 }
 
@@ -220,31 +228,20 @@ pub unsafe fn of_open(relation: pg_sys::Relation) -> Description {
 
 /// The columns of the primary key, a deferrable one too, in key order. Takes no lock on its index.
 unsafe fn primary_key(relation: pg_sys::Relation) -> Vec<i16> {
-    // SAFETY: the caller's promise; a cached row stays until it is released, and begins with the columns of the
-    // form that never vary.
+    // SAFETY: the caller's promise; a row of pg_index begins with its form, and the key columns with the array.
     unsafe {
         let indexes = pgrx::PgList::<Oid>::from_pg(pg_sys::RelationGetIndexList(relation));
-        for index in indexes.iter_oid() {
+        let mut keys = indexes.iter_oid().filter_map(|index| {
             let row = pg_sys::SearchSysCache1(
                 pg_sys::SysCacheIdentifier::INDEXRELID as i32,
                 index.into(),
             );
-            if row.is_null() {
-                continue;
-            }
-            let form = &*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_index>();
-            let key = form.indisprimary.then(|| {
-                form.indkey
-                    .values
-                    .as_slice(form.indnkeyatts as usize)
-                    .to_vec()
-            });
-            pg_sys::ReleaseSysCache(row);
-            if let Some(key) = key {
-                return key;
-            }
-        }
-        Vec::new()
+            catalog::cached(row, |form: &pg_sys::FormData_pg_index| {
+                let columns = form.indkey.values.as_slice(form.indnkeyatts as usize);
+                form.indisprimary.then(|| columns.to_vec())
+            })?
+        });
+        keys.next().unwrap_or_default()
     }
 }
 
@@ -261,37 +258,25 @@ pub fn is_system(description: &Description) -> bool {
 
 /// `relkind` and `relpersistence` of a relation, without opening it.
 pub fn kind_and_persistence(relation: Oid) -> Option<(Kind, Persistence)> {
-    // SAFETY: a plain value; the cached row stays until it is released.
+    // SAFETY: a plain value; a row of pg_class begins with its form.
     unsafe {
         let row =
             pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, relation.into());
-        if row.is_null() {
-            return None;
-        }
-        let form = &*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>();
-        let found = (Kind::of(form.relkind), Persistence::of(form.relpersistence));
-        pg_sys::ReleaseSysCache(row);
-        Some(found)
+        catalog::cached(row, |form: &pg_sys::FormData_pg_class| {
+            (Kind::of(form.relkind), Persistence::of(form.relpersistence))
+        })
     }
 }
 
 /// Whether the relation has no storage to speak of, as far as this transaction knows: it has locked the relation for
 /// itself alone.
 pub fn is_known_to_be_empty(relation: Oid) -> bool {
-    // SAFETY: the server counts the use of the entry, which stays valid until it is closed. Under such a lock nobody
-    // else can take the storage away.
-    unsafe {
-        let open = pg_sys::RelationIdGetRelation(relation);
-        if open.is_null() {
-            return false;
-        }
-        let is_ours =
-            pg_sys::CheckRelationLockedByMe(open, pg_sys::AccessExclusiveLock as i32, true);
-        let is_empty = is_ours
-            && pg_sys::RelationGetNumberOfBlocksInFork(open, pg_sys::ForkNumber::MAIN_FORKNUM) == 0;
-        pg_sys::RelationClose(open);
-        is_empty
-    }
+    // SAFETY: the relation is open. Under such a lock nobody else can take the storage away.
+    let is_empty = with_unlocked(relation, |open| unsafe {
+        pg_sys::CheckRelationLockedByMe(open, pg_sys::AccessExclusiveLock as i32, true)
+            && pg_sys::RelationGetNumberOfBlocksInFork(open, pg_sys::ForkNumber::MAIN_FORKNUM) == 0
+    });
+    is_empty.unwrap_or(false)
 }
 
 /// Tells every backend, when this transaction commits, that what it knows of the relation is void; this one

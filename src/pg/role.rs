@@ -65,14 +65,12 @@ fn may_select(role: Oid, relation: Oid) -> bool {
     unsafe { pg_sys::pg_class_aclcheck(relation, role, ACL_SELECT) == AclResult::ACLCHECK_OK }
 }
 
-/// Whether the role may SELECT this column, by itself or as part of the relation. The column exists.
+/// Whether the role may SELECT this column by itself. The column exists.
 fn may_select_column(role: Oid, relation: Oid, column: i16) -> bool {
-    may_select(role, relation)
-        // SAFETY: plain values.
-        || unsafe {
-            pg_sys::pg_attribute_aclcheck(relation, column, role, ACL_SELECT)
-                == AclResult::ACLCHECK_OK
-        }
+    // SAFETY: plain values.
+    unsafe {
+        pg_sys::pg_attribute_aclcheck(relation, column, role, ACL_SELECT) == AclResult::ACLCHECK_OK
+    }
 }
 
 /// Which columns of the relation the role may SELECT: none without USAGE on its schema, and none of one with

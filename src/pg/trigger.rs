@@ -5,6 +5,7 @@ use std::ffi::CString;
 use pgrx::pg_sys::{self, Oid};
 
 use super::bytes::c_string;
+use super::relation::with_unlocked;
 
 /// A trigger of a relation.
 pub struct Trigger {
@@ -28,16 +29,8 @@ pub enum Fires {
 
 /// The triggers of a relation, in the order in which they fire. Takes no lock.
 pub fn of(relation: Oid) -> Vec<Trigger> {
-    // SAFETY: the server counts the use of the entry, which stays valid until it is closed.
-    unsafe {
-        let open = pg_sys::RelationIdGetRelation(relation);
-        if open.is_null() {
-            return Vec::new();
-        }
-        let triggers = of_open(open);
-        pg_sys::RelationClose(open);
-        triggers
-    }
+    // SAFETY: the relation is open.
+    with_unlocked(relation, |open| unsafe { of_open(open) }).unwrap_or_default()
 }
 
 /// The triggers of a relation that is open, in the order in which they fire.

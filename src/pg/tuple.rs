@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys::{self, CommandId};
 
+use super::catalog;
 use super::transaction::current_command;
 
 /// The stored rows of one table.
@@ -75,33 +76,26 @@ impl Tuples {
 /// that the transaction itself has created is emptied where it is.
 pub fn emptied_by(relation: pg_sys::Oid) -> Option<CommandId> {
     let statement = super::transaction::statement_command()?;
-    let mut keys = [super::scan_key::Key::oid(1, relation).scan_key()];
-    // SAFETY: a scan of pg_class by its oid, closed below; the tuple is used before. The command is only asked
-    // for where this transaction has stored the row.
-    unsafe {
-        let catalog =
-            pg_sys::table_open(pg_sys::RelationRelationId, pg_sys::AccessShareLock as i32);
-        let scan = pg_sys::systable_beginscan(
-            catalog,
-            pg_sys::Oid::from_u32(pg_sys::ClassOidIndexId),
-            true,
+    // SAFETY: an index of pg_class. The command is only asked for where this transaction has stored the row.
+    let commands = unsafe {
+        catalog::rows(
+            pg_sys::RelationRelationId,
+            pg_sys::ClassOidIndexId,
+            pg_sys::Anum_pg_class_oid,
+            relation,
             std::ptr::null_mut(),
-            1,
-            keys.as_mut_ptr(),
-        );
-        let tuple = pg_sys::systable_getnext(scan);
-        let command = if tuple.is_null() {
-            None
-        } else {
-            let header = (*tuple).t_data;
-            let xid = (*header).t_choice.t_heap.t_xmin;
-            let is_frozen = u32::from((*header).t_infomask) & pg_sys::HEAP_XMIN_FROZEN
-                == pg_sys::HEAP_XMIN_FROZEN;
-            (!is_frozen && pg_sys::TransactionIdIsCurrentTransactionId(xid))
-                .then(|| pg_sys::HeapTupleHeaderGetCmin(header))
-        };
-        pg_sys::systable_endscan(scan);
-        pg_sys::table_close(catalog, pg_sys::AccessShareLock as i32);
-        command.filter(|command| *command >= statement)
-    }
+            |tuple, _| {
+                let header = (*tuple).t_data;
+                let xid = (*header).t_choice.t_heap.t_xmin;
+                let is_frozen = u32::from((*header).t_infomask) & pg_sys::HEAP_XMIN_FROZEN
+                    == pg_sys::HEAP_XMIN_FROZEN;
+                (!is_frozen && pg_sys::TransactionIdIsCurrentTransactionId(xid))
+                    .then(|| pg_sys::HeapTupleHeaderGetCmin(header))
+            },
+        )
+    };
+    commands
+        .into_iter()
+        .flatten()
+        .find(|command| *command >= statement)
 }

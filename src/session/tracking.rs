@@ -138,7 +138,6 @@ pub fn ensure(description: &Description) {
     for member in &descriptions {
         check(description, member);
     }
-    // First, since the commands below are followed like any others: they bring nothing new.
     let was_tracked = tracked::key(description.oid).is_some();
     let was_covered = members.is_subset(&tracked::descendants(description.oid));
     if let Some(missed) = MISSED.get()
@@ -147,6 +146,7 @@ pub fn ensure(description: &Description) {
     {
         missed(description.oid);
     }
+    // First, since the commands below are followed like any others: they bring nothing new.
     tracked::set_key(description.oid, &description.key);
     tracked::set_descendants(description.oid, &members);
     transaction::next_command();

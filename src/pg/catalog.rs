@@ -1,0 +1,54 @@
+//! Rows of the server's catalog.
+
+use pgrx::pg_sys::{self, HeapTuple, Oid, Snapshot, TupleDesc};
+
+use super::scan_key::Key;
+
+/// What `read` takes of a row in the server's cache, if there is one.
+///
+/// # Safety
+/// The row is null, or has just been found in a cache, and begins with this form.
+pub unsafe fn cached<Form, T>(row: HeapTuple, read: impl FnOnce(&Form) -> T) -> Option<T> {
+    if row.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's promise; the row stays until it is released.
+    unsafe {
+        let taken = read(&*pg_sys::GETSTRUCT(row).cast::<Form>());
+        pg_sys::ReleaseSysCache(row);
+        Some(taken)
+    }
+}
+
+/// What `read` takes of the rows of a catalog with this oid in this column, with which the index begins; null reads as the
+/// server itself does.
+///
+/// # Safety
+/// The index is the catalog's; the snapshot is null, or stays meanwhile. What is read does not point into the row.
+pub unsafe fn rows<T>(
+    catalog: Oid,
+    index: u32,
+    column: u32,
+    value: Oid,
+    snapshot: Snapshot,
+    read: impl Fn(HeapTuple, TupleDesc) -> T,
+) -> Vec<T> {
+    let mut keys = [Key::oid(column as i16, value).scan_key()];
+    let mut rows = Vec::new();
+    // SAFETY: the caller's promise; what is opened is closed below, and a tuple is read before the next is fetched.
+    unsafe {
+        let open = pg_sys::table_open(catalog, pg_sys::AccessShareLock as i32);
+        let index = Oid::from_u32(index);
+        let scan = pg_sys::systable_beginscan(open, index, true, snapshot, 1, keys.as_mut_ptr());
+        loop {
+            let tuple = pg_sys::systable_getnext(scan);
+            if tuple.is_null() {
+                break;
+            }
+            rows.push(read(tuple, (*open).rd_att));
+        }
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(open, pg_sys::AccessShareLock as i32);
+    }
+    rows
+}
