@@ -36,6 +36,8 @@ errors! {
     SessionDenied { session: String },
     /// The caller is no member of the role that a new session shall belong to.
     OwnerDenied { owner: String, caller: String },
+    /// The role has as many sessions or subscriptions as it may.
+    Quota { owner: String, what: &'static str, setting: &'static str, most: usize },
     /// The session's owner may not SELECT what it would be told.
     SelectDenied { relation: String, owner: String },
     /// Rows without a primary key have no name.
@@ -135,6 +137,24 @@ impl Error {
                 format!("must be a member of role \"{owner}\" to create a session for it"),
                 format!("GRANT {} TO {}", identifier(&owner), identifier(&caller)),
             ),
+            Quota {
+                owner,
+                what,
+                setting,
+                most,
+            } => {
+                detail = Some(format!("{setting} is {most}."));
+                (
+                    Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                    format!("role \"{owner}\" has too many {what}"),
+                    match what {
+                        "sessions" => {
+                            "SELECT id, name FROM event.session ORDER BY created_at".into()
+                        }
+                        _ => "SELECT id, relation FROM event.subscription".into(),
+                    },
+                )
+            }
             SelectDenied { relation, owner } => {
                 object = named(&relation);
                 detail = Some(format!(

@@ -85,7 +85,7 @@ impl Operation {
 }
 
 /// The granularity of a subscription. An event names the first one that asked for it, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SubscriptionType {
     Table,
     Column,

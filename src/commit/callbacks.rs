@@ -14,17 +14,18 @@ use pgrx::pg_sys::{self, SubXactEvent, XactEvent};
 
 use super::{append, interned, notify, position, spill};
 use crate::change::outbox;
-use crate::change::replay::{self, Replay};
+use crate::change::replay::{self, Replay, Replays};
 use crate::error::{Error, raise};
 use crate::pg::lock;
 use crate::pg::transaction::{
-    ActiveSnapshot, accept_invalidations, nest_level, top_xid, wal_position,
+    ActiveSnapshot, accept_invalidations, nest_level, next_command, top_xid, wal_position,
 };
 use crate::tables::registry;
 use crate::tables::transaction::{self, Feed};
 
-/// Queues a session's pending events as notifications of this transaction; called under the commit lock.
-pub type SendReplay = fn(Replay);
+/// Queues a session's pending events as notifications of this transaction; called under the commit lock. False if the
+/// server's queue had no room for them.
+pub type SendReplay = fn(Replay) -> bool;
 
 thread_local! {
     static REPLAY: Cell<Option<SendReplay>> = const { Cell::new(None) };
@@ -129,18 +130,34 @@ fn pre_commit() {
     // The last lock but NOTIFY's own, and held until the commit is visible to all.
     lock::wait_without_timeout();
     position::lock();
-    if let Some(replay) = REPLAY.get()
-        && !replays.is_empty()
-    {
-        let _snapshot = ActiveSnapshot::push();
-        replays.iter().for_each(replay);
+    let has_skipped = send_replays(&replays);
+    if flushed.is_none() && !has_skipped {
+        return;
     }
-    if let Some(flushed) = flushed {
-        let feed = Feed::open();
-        let placed = position::next(&feed, flushed.epoch, flushed.xid);
-        transaction::insert(&feed, &placed, flushed.noted, &flushed.contents);
-        flushed.notifications.send(&placed);
+    // What was skipped is remembered by the newest transaction, if need be by one without events.
+    let flushed = flushed.unwrap_or_else(Flushed::nothing);
+    let feed = Feed::open();
+    let mut placed = position::next(&feed, flushed.epoch, flushed.xid);
+    placed.has_skips |= has_skipped;
+    placed.has_skips = flushed.notifications.send(&placed, placed.has_skips);
+    transaction::insert(&feed, &placed, flushed.noted, &flushed.contents);
+}
+
+/// Whether some replay was skipped.
+fn send_replays(replays: &Replays) -> bool {
+    let Some(replay) = REPLAY.get() else {
+        return false;
+    };
+    if replays.is_empty() {
+        return false;
     }
+    let _snapshot = ActiveSnapshot::push();
+    let skipped = replays.iter().filter(|session| !replay(*session)).count();
+    if skipped > 0 {
+        // The own notifications may be the next ones on these channels.
+        next_command();
+    }
+    skipped > 0
 }
 
 /// A transaction whose changes are in the log and whose notifications are rendered.
@@ -150,6 +167,18 @@ struct Flushed {
     noted: u64,
     contents: transaction::Contents,
     notifications: notify::Notifications,
+}
+
+impl Flushed {
+    fn nothing() -> Self {
+        Self {
+            epoch: transaction::epoch(true),
+            xid: top_xid(),
+            noted: wal_position(),
+            contents: transaction::Contents::logged([]),
+            notifications: notify::Notifications::default(),
+        }
+    }
 }
 
 /// Everything that can be done before the lock is taken.

@@ -4,6 +4,7 @@
 mod append;
 mod audience;
 mod callbacks;
+mod channels;
 mod interned;
 mod notify;
 mod position;

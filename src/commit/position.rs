@@ -20,14 +20,15 @@ pub fn lock() {
     lock::object_exclusive(pg_sys::ExtensionRelationId, registry().extension);
 }
 
-/// The next place. The caller holds the lock and stores the transaction under it, so that the next holder's
+/// The next place; skips are those of the place before. The caller holds the lock and stores the transaction under it, so that the next holder's
 /// WAL position is greater.
 pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
     let before = feed
         .newest()
         .filter(|before| before.position.epoch == epoch);
-    let (last_lsn, last_at) =
-        before.map_or((0, i64::MIN), |before| (before.position.lsn, before.at));
+    let (last_lsn, last_at, has_skips) = before.map_or((0, i64::MIN, false), |before| {
+        (before.position.lsn, before.at, before.has_skips)
+    });
     Placed {
         position: Position {
             epoch,
@@ -36,5 +37,6 @@ pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
         xid,
         nonce: transaction::nonce(),
         at: transaction::clock().max(last_at),
+        has_skips,
     }
 }

@@ -2,7 +2,9 @@
 
 mod acknowledge;
 mod attach;
+mod change;
 mod diff;
+mod events_of;
 mod feed;
 mod functions;
 mod reader;

@@ -263,6 +263,13 @@ impl Row<'_> {
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// An `interval`; `None` for NULL.
+    pub fn interval(&self, column: i16) -> Option<pgrx::datum::Interval> {
+        // SAFETY: an interval's datum.
+        self.datum(column)
+            .map(|datum| unsafe { super::bytes::read(datum) })
+    }
+
     /// A `smallint[]` without nulls.
     pub fn int2s(&self, column: i16) -> Vec<i16> {
         // SAFETY: a smallint[] datum.

@@ -2,6 +2,7 @@
 
 mod identifier;
 mod key;
+mod options;
 mod sessions;
 mod subscribe;
 mod subscriptions;

@@ -9,6 +9,8 @@ pub mod log;
 pub mod recipient_set;
 pub mod registry;
 pub mod session;
+pub mod session_expiry;
+pub mod skipped;
 pub mod subscription;
 pub mod tracked;
 pub mod transaction;

@@ -138,6 +138,22 @@ pub fn find(session: SessionId, relation: Oid, target: &Target) -> Option<Sessio
     None
 }
 
+/// How many subscriptions the session has, as far as `limit`.
+pub fn count(session: SessionId, limit: usize) -> usize {
+    let registry = registry();
+    let mut count = 0;
+    for granularity in GRANULARITIES {
+        let (table, _, by_session, _) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        let keys = [Key::uuid(SESSION, session)];
+        let mut scan = table.scan(by_session, &keys, Read::Latest);
+        while count < limit && scan.next().is_some() {
+            count += 1;
+        }
+    }
+    count
+}
+
 /// Stores a subscription that the session does not have yet.
 pub fn insert(id: uuid::Uuid, session: SessionId, relation: Oid, target: &Target) {
     let registry = registry();
