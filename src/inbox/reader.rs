@@ -4,6 +4,7 @@
 //! changes stand in the log by set. So a reader looks at nothing that does not concern its session: it
 //! merges the sets by position, and inside a transaction by the order of its changes.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -12,7 +13,7 @@ use pgrx::pg_sys::Oid;
 use crate::change::cursor::{ChangeOrder, Cursor, Position};
 use crate::change::event::{self, Change, Event, Readable, Stamp};
 use crate::change::inline;
-use crate::change::recipients::Recipient;
+use crate::change::recipients::{Recipient, Recipients};
 use crate::change::record::Record;
 use crate::change::relation::RelationNames;
 use crate::error::{Error, raise};
@@ -27,10 +28,26 @@ use crate::tables::{recipient_set, transaction};
 /// Rows that one index scan fetches at most.
 const CHUNK: usize = 1000;
 
+/// Recipient sets that have been loaded; `None` for one that is gone. Readers of several sessions share them.
+#[derive(Clone, Default)]
+pub struct LoadedSets(Rc<RefCell<HashMap<i64, Option<Rc<Recipients>>>>>);
+
+impl LoadedSets {
+    fn get(&self, set: i64, read: Read) -> Option<Rc<Recipients>> {
+        let known = self.0.borrow().get(&set).cloned();
+        known.unwrap_or_else(|| {
+            let loaded = recipient_set::load(set, read).map(Rc::new);
+            self.0.borrow_mut().insert(set, loaded.clone());
+            loaded
+        })
+    }
+}
+
 pub struct Reader {
     session: Session,
     read: Read,
     sets: Vec<i64>,
+    loaded: LoadedSets,
     /// The session's share of a set; `None` if the set is gone.
     shares: HashMap<i64, Option<Rc<Recipient>>>,
     relations: HashMap<Oid, Option<Rc<Relation>>>,
@@ -85,24 +102,30 @@ pub struct Placement<'a> {
 
 impl Reader {
     pub fn new(session: Session, read: Read) -> Self {
-        Self::with(session, read, Patience::Waits)
+        Self::sharing(session, read, LoadedSets::default())
+    }
+
+    /// As [`Self::new`], for readers of several sessions, which are mostly in the same sets.
+    pub fn sharing(session: Session, read: Read, loaded: LoadedSets) -> Self {
+        Self::with(session, read, loaded, Patience::Waits)
     }
 
     /// For the holder of the commit lock: [`Self::has_passed_over`] says whether events are missing.
     pub fn under_commit_lock(session: Session, read: Read) -> Self {
-        Self::with(session, read, Patience::MustNotWait)
+        Self::with(session, read, LoadedSets::default(), Patience::MustNotWait)
     }
 
     pub fn has_passed_over(&self) -> bool {
         self.patience == Patience::HasPassedOver
     }
 
-    fn with(session: Session, read: Read, patience: Patience) -> Self {
+    fn with(session: Session, read: Read, loaded: LoadedSets, patience: Patience) -> Self {
         let sets = recipient_set::of_session(session.id, read);
         Self {
             session,
             read,
             sets,
+            loaded,
             shares: HashMap::new(),
             relations: HashMap::new(),
             patience,
@@ -271,15 +294,10 @@ impl Reader {
     }
 
     fn share(&mut self, set: i64) -> Option<Rc<Recipient>> {
-        let (id, read) = (self.session.id, self.read);
+        let (id, read, loaded) = (self.session.id, self.read, &self.loaded);
         self.shares
             .entry(set)
-            .or_insert_with(|| {
-                recipient_set::load(set, read)?
-                    .get(id)
-                    .cloned()
-                    .map(Rc::new)
-            })
+            .or_insert_with(|| loaded.get(set, read)?.get(id).cloned().map(Rc::new))
             .clone()
     }
 
