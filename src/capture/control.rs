@@ -83,7 +83,14 @@ pub fn end(relation: Oid, control: Control, name: &[u8]) {
     watch::announce(relation);
 }
 
-fn tell(relation: Oid, control: Control, command: u32, subscribers: Recipients, name: &[u8]) {
+/// Puts an event of the relation into the outbox.
+pub(super) fn tell(
+    relation: Oid,
+    control: Control,
+    command: u32,
+    subscribers: Recipients,
+    name: &[u8],
+) {
     if subscribers.is_empty() {
         return;
     }

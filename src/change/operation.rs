@@ -30,6 +30,8 @@ pub enum Control {
     Unkeyed,
     /// It has been dropped, which ends its subscriptions.
     Gone,
+    /// It has changed while `reldiff.capture` was off: it has to be loaded anew.
+    Gap,
 }
 
 impl Operation {
@@ -43,6 +45,7 @@ impl Operation {
             Self::Control(Control::Resync) => b'R',
             Self::Control(Control::Unkeyed) => b'K',
             Self::Control(Control::Gone) => b'G',
+            Self::Control(Control::Gap) => b'C',
         }
     }
 
@@ -55,6 +58,7 @@ impl Operation {
             Self::Control(Control::Resync),
             Self::Control(Control::Unkeyed),
             Self::Control(Control::Gone),
+            Self::Control(Control::Gap),
         ]
         .into_iter()
         .find(|operation| operation.byte() == byte)
@@ -80,6 +84,7 @@ impl Operation {
             Self::Control(Control::Resync) => "resync",
             Self::Control(Control::Unkeyed) => "relation_unkeyed",
             Self::Control(Control::Gone) => "relation_gone",
+            Self::Control(Control::Gap) => "gap",
         }
     }
 }
