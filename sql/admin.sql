@@ -66,3 +66,10 @@ CREATE VIEW event.tracked WITH (security_barrier) AS
     GROUP BY t.tgrelid;
 COMMENT ON VIEW event.tracked IS 'Tracked tables and your subscriptions to them';
 GRANT SELECT ON event.tracked TO PUBLIC;
+
+CREATE FUNCTION event.verify() RETURNS TABLE (relation regclass, ok boolean, detail text)
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'verify_wrapper';
+COMMENT ON FUNCTION event.verify() IS
+'Whether all that happens to tracked tables is told
+
+A row for each tracked table and for each part of one. detail: what is wrong, and a command that mends it.';

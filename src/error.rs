@@ -395,7 +395,8 @@ fn last_name(qualified: &str) -> String {
     identifier(named(qualified).table.as_deref().unwrap_or(qualified))
 }
 
-fn literal(text: &str) -> String {
+/// A text as SQL writes it.
+pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

@@ -7,5 +7,6 @@ mod sessions;
 mod subscribe;
 mod subscriptions;
 mod tracking;
+mod verify;
 
 pub use tracking::{cover, init};
