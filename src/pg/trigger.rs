@@ -138,6 +138,25 @@ pub fn create(relation: Oid, name: &str, after: After, function: Oid, extension:
     super::transaction::next_command();
 }
 
+/// Drops a trigger, and the server's clones of it with it. The caller has locked their relations for itself alone. Like
+/// [`create`], it asks for no privilege.
+pub fn drop(trigger: Oid) {
+    let trigger = pg_sys::ObjectAddress {
+        classId: pg_sys::TriggerRelationId,
+        objectId: trigger,
+        objectSubId: 0,
+    };
+    // SAFETY: the trigger exists; nothing depends on it but its clones.
+    unsafe {
+        pg_sys::performDeletion(
+            &trigger,
+            pg_sys::DropBehavior::DROP_RESTRICT,
+            pg_sys::PERFORM_DELETION_INTERNAL as i32,
+        );
+    }
+    super::transaction::next_command();
+}
+
 /// As `ALTER TRIGGER … DEPENDS ON EXTENSION` does; that command would lock the extension until the transaction ends.
 fn depend_on_extension(trigger: &pg_sys::ObjectAddress, extension: Oid) {
     let extension = pg_sys::ObjectAddress {

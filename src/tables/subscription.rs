@@ -228,6 +228,17 @@ fn delete_where(by: impl Fn(&Registry, SubscriptionType) -> (Oid, Key)) -> Vec<D
     deleted
 }
 
+/// Whether anybody has subscribed to the relation or to anything of it.
+pub fn any(relation: Oid) -> bool {
+    let registry = registry();
+    GRANULARITIES.into_iter().any(|granularity| {
+        let (table, _, _, by_relation) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
+        scan.next().is_some()
+    })
+}
+
 /// Deletes every subscription to the relation, but for those that somebody is deleting already: waits for nobody.
 pub fn end(relation: Oid) {
     let registry = registry();
