@@ -32,6 +32,8 @@ pub enum Control {
     Gone,
     /// It has changed while `reldiff.capture` was off: it has to be loaded anew.
     Gap,
+    /// The session's owner may not read it any more, which ends its subscriptions.
+    PermissionLoss,
 }
 
 impl Operation {
@@ -46,6 +48,7 @@ impl Operation {
             Self::Control(Control::Unkeyed) => b'K',
             Self::Control(Control::Gone) => b'G',
             Self::Control(Control::Gap) => b'C',
+            Self::Control(Control::PermissionLoss) => b'P',
         }
     }
 
@@ -59,6 +62,7 @@ impl Operation {
             Self::Control(Control::Unkeyed),
             Self::Control(Control::Gone),
             Self::Control(Control::Gap),
+            Self::Control(Control::PermissionLoss),
         ]
         .into_iter()
         .find(|operation| operation.byte() == byte)
@@ -85,6 +89,7 @@ impl Operation {
             Self::Control(Control::Unkeyed) => "relation_unkeyed",
             Self::Control(Control::Gone) => "relation_gone",
             Self::Control(Control::Gap) => "gap",
+            Self::Control(Control::PermissionLoss) => "permission_loss",
         }
     }
 }

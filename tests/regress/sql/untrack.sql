@@ -82,22 +82,22 @@ select untrack('t');
 table triggers;
 
 -- Members of the owner's role only.
-create role reldiff_owner;
-create role reldiff_member;
-create role reldiff_reader;
-grant reldiff_owner to reldiff_member;
-grant select on t to reldiff_reader;
-alter table t owner to reldiff_owner;
-set role reldiff_reader;
+create role reldiff_untrack_owner;
+create role reldiff_untrack_member;
+create role reldiff_untrack_reader;
+grant reldiff_untrack_owner to reldiff_untrack_member;
+grant select on t to reldiff_untrack_reader;
+alter table t owner to reldiff_untrack_owner;
+set role reldiff_untrack_reader;
 select event.track('public.t');
 select event.untrack('public.t');
-set role reldiff_member;
+set role reldiff_untrack_member;
 select event.session_create('member', attach => false) is not null, event.subscribe_table('public.t') is not null;
-set role reldiff_owner;
+set role reldiff_untrack_owner;
 -- Of the subscriptions of others the owner only learns that there are some.
 select event.untrack('public.t');
 select count(*) from event.subscription;
-set role reldiff_member;
+set role reldiff_untrack_member;
 select event.unsubscribe_all();
 select event.untrack('public.t');
 reset role;

@@ -14,8 +14,8 @@ select * from verify();
 select session_create(attach => false) is not null, subscribe_table('t') is not null, subscribe_table('city') is not null, subscribe_table('animal') is not null;
 select * from verify() order by relation::text;
 -- Everybody may ask.
-create role reldiff_asks;
-set role reldiff_asks;
+create role reldiff_verifies;
+set role reldiff_verifies;
 select count(*), bool_and(ok) from event.verify();
 reset role;
 
