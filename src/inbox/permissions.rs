@@ -24,7 +24,7 @@ pub fn judge(session: &Session) -> bool {
     lost.retain(|&relation| {
         addressee::relation(relation).is_some_and(|relation| relation.is_closed_to(session.owner))
     });
-    if lost.is_empty() || !transaction::can_write() || !session::try_lock(session.id) {
+    if lost.is_empty() || !transaction::may_write() || !session::try_lock(session.id) {
         return false;
     }
     let ended = lost.into_iter().filter(|&relation| end(session, relation));

@@ -105,12 +105,6 @@ pub fn next_command() {
     unsafe { pg_sys::CommandCounterIncrement() }
 }
 
-/// Whether the transaction may write, here and now.
-pub fn can_write() -> bool {
-    // SAFETY: reads variables of the backend and the server's state.
-    unsafe { !pg_sys::XactReadOnly && !pg_sys::RecoveryInProgress() && !pg_sys::IsInParallelMode() }
-}
-
 /// Keeps a snapshot active while it lives: a callback at commit runs without one, and the server wants one
 /// where it reads TOASTed values.
 pub struct ActiveSnapshot(());
