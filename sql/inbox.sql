@@ -10,7 +10,8 @@ COMMENT ON FUNCTION event.events(uuid, text, integer) IS
 'The events of a session after a cursor, in order
 
 after: the cursor of the last event that you have seen; without it, what has been acknowledged. Reading does
-not consume: the same call gives the same events until event.ack().
+not consume: the same call gives the same events until event.ack(). Subscriptions to a table that the session''s owner
+may not read any more end with the first call that can write, and one event permission_loss.
 Raises 22P02 for a text that is no cursor, 24000 for a cursor that is unknown or has expired.';
 
 CREATE FUNCTION event.events_of(

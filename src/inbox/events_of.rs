@@ -9,6 +9,7 @@ use pgrx::{Uuid, name};
 use super::acknowledge;
 use super::change::{self, Change};
 use super::functions::count;
+use super::permissions;
 use super::reader::{LoadedSets, Reader};
 use crate::change::cursor::Cursor;
 use crate::change::operation::SessionId;
@@ -36,6 +37,7 @@ struct Inbox {
 impl Inbox {
     fn open(id: SessionId, after: Option<Cursor>, loaded: &LoadedSets) -> Self {
         let session = access::session(Some(id));
+        permissions::judge(&session);
         let after = after.unwrap_or_else(|| acknowledge::acknowledged(&session, Read::Statement));
         Self {
             session: id,
@@ -75,7 +77,7 @@ fn events_of(
     let ids: BTreeSet<SessionId> = sessions
         .unwrap_or_else(null)
         .into_iter()
-        .map(|id| access::required(id))
+        .map(access::required)
         .collect();
     let loaded = LoadedSets::default();
     let mut inboxes: Vec<Inbox> = ids

@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 use pgrx::{Uuid, name};
 
 use super::reader::Reader;
-use super::{acknowledge, change, diff, feed};
+use super::{acknowledge, change, diff, feed, permissions};
 use crate::change::cursor::Cursor;
 use crate::error::{Error, raise};
 use crate::pg::result::{Json, Text, Xid8};
@@ -51,6 +51,7 @@ fn events(
     ),
 > {
     let session = access::session(session_id.map(access::id));
+    permissions::judge(&session);
     let limit = count("max_events", max_events.unwrap_or(1000));
     let after = acknowledge::start(&session, after.as_deref());
     let format = session.format;
@@ -87,6 +88,7 @@ fn cursor(at: Option<TimestampWithTimeZone>) -> String {
 #[pg_extern(sql = false)]
 fn feed(session_id: Option<Uuid>, after: Option<String>, page_size: Option<i32>) -> Json {
     let session = access::session(session_id.map(access::id));
+    permissions::judge(&session);
     let limit = count("page_size", page_size.unwrap_or(100));
     let after = acknowledge::start(&session, after.as_deref());
     Json(feed::page(session, after, limit))
@@ -99,6 +101,7 @@ fn diff(
     color: Option<bool>,
 ) -> SetOfIterator<'static, Text> {
     let session = access::session(session_id.map(access::id));
+    permissions::judge(&session);
     let after = acknowledge::start(&session, after.as_deref());
     SetOfIterator::new(
         diff::lines(session, after, color.unwrap_or(false))

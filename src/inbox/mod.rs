@@ -7,6 +7,7 @@ mod diff;
 mod events_of;
 mod feed;
 mod functions;
+mod permissions;
 mod reader;
 
 pub use attach::replay;

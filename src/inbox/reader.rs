@@ -21,6 +21,7 @@ use crate::pg::relation::Glimpse;
 use crate::pg::table::Read;
 use crate::pg::{relation, role};
 use crate::tables::log::{Entry, Merge};
+use crate::tables::permission_loss::Withheld;
 use crate::tables::session::Session;
 use crate::tables::transaction::{OfSet, Placed};
 use crate::tables::{recipient_set, transaction};
@@ -51,6 +52,7 @@ pub struct Reader {
     /// The session's share of a set; `None` if the set is gone.
     shares: HashMap<i64, Option<Rc<Recipient>>>,
     relations: HashMap<Oid, Option<Rc<Relation>>>,
+    withheld: Withheld,
     /// Waits for nobody who is altering a relation; what it passed over then, it says.
     patience: Patience,
 }
@@ -121,6 +123,7 @@ impl Reader {
 
     fn with(session: Session, read: Read, loaded: LoadedSets, patience: Patience) -> Self {
         let sets = recipient_set::of_session(session.id, read);
+        let withheld = Withheld::of(session.id);
         Self {
             session,
             read,
@@ -128,6 +131,7 @@ impl Reader {
             loaded,
             shares: HashMap::new(),
             relations: HashMap::new(),
+            withheld,
             patience,
         }
     }
@@ -252,7 +256,7 @@ impl Reader {
             merge.add_entries(*set, changes.into_iter().map(entry));
         }
         while let Some(entry) = merge.next() {
-            if !self.events(&entry, after, visit) {
+            if !self.events(placed.position, &entry, after, visit) {
                 return;
             }
         }
@@ -261,6 +265,7 @@ impl Reader {
     /// Visits the session's events of one changed row; false once `visit` has returned it.
     fn events(
         &mut self,
+        position: Position,
         entry: &Entry,
         after: Option<(ChangeOrder, u16)>,
         visit: &mut impl FnMut(&Event) -> bool,
@@ -268,6 +273,9 @@ impl Reader {
         let record =
             Record::decode(&entry.record).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
         let relation = if record.name.is_empty() {
+            if self.withheld.contains(entry.relation, position) {
+                return true;
+            }
             self.relation(entry.relation)
         } else {
             Some(Rc::new(Relation {

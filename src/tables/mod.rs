@@ -6,6 +6,7 @@ pub mod access;
 pub mod addressee;
 pub mod invalidation;
 pub mod log;
+pub mod permission_loss;
 pub mod recipient_set;
 pub mod registry;
 pub mod session;

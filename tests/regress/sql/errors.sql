@@ -202,7 +202,19 @@ select show($$ select track('pair') $$);
 select count(*) from subscription where relation = 'pair'::regclass;
 commit prepared 'no events';
 select show($$ select track('pair') $$);
+-- UntrackTimeout
+begin;
+insert into pair values (2, 'x');
+prepare transaction 'no events';
+select show($$ select untrack('pair') $$);
+commit prepared 'no events';
 reset reldiff.track_timeout;
+-- TableOwner
+set role reldiff_errors;
+select show($$ select event.untrack('public.pair') $$);
+reset role;
+-- Subscribed
+select show($$ select untrack('person'::regclass) $$);
 -- TriggerProtocol
 create table misused (id integer primary key);
 create trigger too_early before insert on misused for each row execute function event.capture_row();
