@@ -13,6 +13,22 @@ after: the cursor of the last event that you have seen; without it, what has bee
 not consume: the same call gives the same events until event.ack().
 Raises 22P02 for a text that is no cursor, 24000 for a cursor that is unknown or has expired.';
 
+CREATE FUNCTION event.wait_events(
+    session_id uuid DEFAULT NULL,
+    after text DEFAULT NULL,
+    max_events integer DEFAULT 1000,
+    timeout interval DEFAULT '5s'
+) RETURNS SETOF event.change
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'wait_events_wrapper';
+COMMENT ON FUNCTION event.wait_events(uuid, text, integer, interval) IS
+'The events of a session, as soon as there are any
+
+As event.events(), but if there is nothing after the cursor it waits until something commits, and returns
+nothing when the timeout is over; 0 looks once. It sees what commits while it waits in every isolation
+level, REPEATABLE READ and SERIALIZABLE included. While it waits VACUUM keeps what its statement could
+still see: call it again rather than with a long timeout.
+Raises what event.events() does, also while it waits, and 22023 for a timeout that is NULL or negative.';
+
 CREATE FUNCTION event.ack(cursor text, session_id uuid DEFAULT NULL) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ack_wrapper';
 COMMENT ON FUNCTION event.ack(text, uuid) IS
@@ -24,9 +40,10 @@ Raises 22P02 for a text that is no cursor, 24000 for a cursor that is unknown or
 CREATE FUNCTION event.cursor(at timestamptz DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cursor_wrapper';
 COMMENT ON FUNCTION event.cursor(timestamptz) IS
-'The newest position of the feed
+'The newest position of the feed, or that of a time
 
-Everything that commits later comes after it. at: not supported yet.';
+Everything that commits later comes after it. at: the position of the last transaction not after that time; a
+cursor that is before all events, if there is none.';
 
 CREATE FUNCTION event.feed(
     session_id uuid,

@@ -5,7 +5,7 @@
 //!
 //! Order at commit: deferred triggers, then PRE_COMMIT, then the server's own notification step, then the
 //! commit itself. An ERROR in PRE_COMMIT aborts cleanly. One in COMMIT would be a PANIC: nothing is done there
-//! but clearing vectors.
+//! but clearing vectors and setting latches.
 
 use std::cell::Cell;
 
@@ -20,7 +20,7 @@ use crate::pg::lock;
 use crate::pg::transaction::{
     ActiveSnapshot, accept_invalidations, nest_level, top_xid, wal_position,
 };
-use crate::tables::registry;
+use crate::tables::{registry, wakeups};
 use crate::tables::transaction::{self, Feed};
 
 /// Queues a session's pending events as notifications of this transaction; called under the commit lock.
@@ -55,6 +55,7 @@ unsafe extern "C-unwind" fn at_transaction_event(
         XactEvent::XACT_EVENT_PRE_PREPARE => pre_prepare(),
         XactEvent::XACT_EVENT_COMMIT => {
             interned::at_commit();
+            wakeups::at_commit();
             clear();
         }
         XactEvent::XACT_EVENT_ABORT | XactEvent::XACT_EVENT_PREPARE => {
@@ -104,6 +105,7 @@ fn clear() {
     drop(outbox::take());
     drop(spill::take());
     drop(replay::take());
+    wakeups::clear();
 }
 
 fn has_events() -> bool {

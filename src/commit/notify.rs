@@ -20,6 +20,7 @@ use crate::tables::log::Merge;
 use crate::tables::recipient_set;
 use crate::tables::session::{self, Notify, Session};
 use crate::tables::transaction::Placed;
+use crate::tables::wakeups;
 
 /// What will be sent once the transaction has its place.
 pub struct Notifications {
@@ -182,6 +183,7 @@ impl<'a> Sending<'a> {
 
     fn end(mut self) -> Notifications {
         for (id, count) in self.tally.iter() {
+            wakeups::add(id);
             let mut sent = 0;
             if let Some(listener) = self.listeners.get_mut(&id) {
                 if let Some(held) = listener.held.take().filter(|_| !listener.stopped) {

@@ -16,10 +16,11 @@ use crate::error::{Error, raise};
 use crate::pg::result::{Json, Text, Xid8};
 use crate::pg::table::Read;
 use crate::pg::{bytes, setting};
+use crate::tables::session::Session;
 use crate::tables::{access, transaction};
 
 /// A count that an option gives; raises 22023 below 1.
-fn count(option: &'static str, value: i32) -> usize {
+pub fn count(option: &'static str, value: i32) -> usize {
     match usize::try_from(value) {
         Ok(count) if count > 0 => count,
         _ => raise(Error::BadOption {
@@ -57,7 +58,12 @@ fn events(
 > {
     let session = access::session(session_id.map(access::id));
     let limit = count("max_events", max_events.unwrap_or(1000));
-    let after = acknowledge::start(&session, after.as_deref());
+    TableIterator::new(changes(session, after.as_deref(), limit))
+}
+
+/// At most so many of the session's events, after the given cursor or the acknowledged one. Raises what a wrong cursor does.
+pub fn changes(session: Session, after: Option<&str>, limit: usize) -> Vec<Change> {
+    let after = acknowledge::start(&session, after);
     let format = session.format;
     let mut rows = Vec::new();
     Reader::new(session, Read::Statement).read(
@@ -92,11 +98,11 @@ fn events(
         },
         |row, last| rows.push(row.finish(last)),
     );
-    TableIterator::new(rows)
+    rows
 }
 
 /// A row of `event.change`.
-type Change = (
+pub type Change = (
     Text,
     Text,
     Text,
@@ -183,14 +189,15 @@ fn ack(cursor: Option<String>, session_id: Option<Uuid>) -> i64 {
 
 #[pg_extern(sql = false)]
 fn cursor(at: Option<TimestampWithTimeZone>) -> String {
-    if at.is_some() {
-        raise(Error::UnsupportedOption { option: "at" });
-    }
-    transaction::newest(Read::Statement)
-        .map_or_else(
-            || Cursor::beginning(transaction::epoch(false)),
-            |newest| newest.end(),
-        )
+    let (placed, beginning) = match at {
+        None => (
+            transaction::newest(Read::Statement),
+            transaction::epoch(false),
+        ),
+        Some(at) => (transaction::last_at(at.into(), Read::Statement), 1),
+    };
+    placed
+        .map_or_else(|| Cursor::beginning(beginning), |placed| placed.end())
         .to_string()
 }
 

@@ -6,5 +6,6 @@ mod diff;
 mod feed;
 mod functions;
 mod reader;
+mod wait;
 
 pub use attach::replay;

@@ -9,7 +9,7 @@ use crate::change::payload::Format;
 use crate::error::{Error, raise};
 use crate::pg::{notify, role, setting, transaction};
 use crate::tables::session::{self, Notify, Session};
-use crate::tables::{access, subscription};
+use crate::tables::{access, subscription, wakeups};
 
 use super::subscriptions;
 
@@ -102,6 +102,7 @@ fn session_delete(session_id: Option<Uuid>) -> bool {
     let existed = session::find(id).is_some();
     subscriptions::announce(&subscription::delete_all(id));
     session::delete(id);
+    wakeups::add(id);
     transaction::next_command();
     stop_listening(id);
     existed

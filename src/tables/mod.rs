@@ -12,4 +12,5 @@ pub mod session;
 pub mod subscription;
 pub mod tracked;
 pub mod transaction;
+pub mod wakeups;
 pub mod watch;
