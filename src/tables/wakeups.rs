@@ -14,8 +14,9 @@ thread_local! {
 /// What a wait for this session is called among the backends of all databases.
 pub fn topic(session: SessionId) -> u32 {
     let (_, database) = transaction::database();
-    let mut name = session.as_bytes().to_vec();
-    name.extend(database.to_u32().to_ne_bytes());
+    let mut name = [0; 20];
+    name[..16].copy_from_slice(session.as_bytes());
+    name[16..].copy_from_slice(&database.to_u32().to_ne_bytes());
     (ffi::hash_bytes(&name) as u32).max(1)
 }
 
