@@ -79,6 +79,8 @@ mod tests {
             shared_memory::zeroed(c"pg_reldiff too large", 1 << 40),
             None
         );
-        run("do $$ begin perform pg_cancel_backend(pg_backend_pid()); perform pg_sleep(10); end $$");
+        run(
+            "do $$ begin perform pg_cancel_backend(pg_backend_pid()); perform pg_sleep(10); end $$",
+        );
     }
 }

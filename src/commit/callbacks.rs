@@ -20,8 +20,8 @@ use crate::pg::lock;
 use crate::pg::transaction::{
     ActiveSnapshot, accept_invalidations, nest_level, top_xid, wal_position,
 };
-use crate::tables::{registry, wakeups};
 use crate::tables::transaction::{self, Feed};
+use crate::tables::{registry, wakeups};
 
 /// Queues a session's pending events as notifications of this transaction; called under the commit lock.
 pub type SendReplay = fn(Replay);

@@ -13,13 +13,13 @@ use pgrx::{IntoDatum, Uuid, name, pg_sys};
 use super::functions::{Change, changes, count};
 use crate::change::operation::SessionId;
 use crate::error::{Error, raise};
+use crate::pg::argument;
 use crate::pg::deadline::Deadline;
 use crate::pg::memory::in_own_context;
 use crate::pg::result::{Json, Text, Xid8};
 use crate::pg::subtransaction;
 use crate::pg::transaction::{ActiveSnapshot, accept_invalidations, is_standby};
 use crate::pg::waiting::{self, Waiting};
-use crate::pg::argument;
 use crate::tables::{access, wakeups};
 
 /// Where nobody wakes us: on a standby, and without a place in the shared memory.
