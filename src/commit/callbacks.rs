@@ -5,7 +5,7 @@
 //!
 //! Order at commit: deferred triggers, then PRE_COMMIT, then the server's own notification step, then the
 //! commit itself. An ERROR in PRE_COMMIT aborts cleanly. One in COMMIT would be a PANIC: nothing is done there
-//! but clearing vectors.
+//! but clearing vectors and setting latches.
 
 use std::cell::Cell;
 
@@ -20,8 +20,8 @@ use crate::pg::lock;
 use crate::pg::transaction::{
     ActiveSnapshot, accept_invalidations, nest_level, next_command, top_xid, wal_position,
 };
-use crate::tables::registry;
 use crate::tables::transaction::{self, Feed};
+use crate::tables::{registry, wakeups};
 
 /// Queues a session's pending events as notifications of this transaction; called under the commit lock. False if the
 /// server's queue had no room for them.
@@ -58,6 +58,7 @@ unsafe extern "C-unwind" fn at_transaction_event(
         XactEvent::XACT_EVENT_PRE_PREPARE => pre_prepare(),
         XactEvent::XACT_EVENT_COMMIT => {
             interned::at_commit();
+            wakeups::at_commit();
             clear();
         }
         XactEvent::XACT_EVENT_ABORT | XactEvent::XACT_EVENT_PREPARE => {
@@ -110,6 +111,7 @@ fn clear() {
     drop(spill::take());
     drop(replay::take());
     drop(gaps::take());
+    wakeups::clear();
 }
 
 fn has_events() -> bool {

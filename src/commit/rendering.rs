@@ -6,6 +6,7 @@ use super::notify::Notifications;
 use crate::change::operation::SessionId;
 use crate::change::payload::{MOST_SESSIONS, Notification, Payload, Variant};
 use crate::gucs;
+use crate::tables::wakeups;
 
 /// An event for a channel.
 pub struct Queued {
@@ -47,7 +48,9 @@ struct Rendered<'a> {
 }
 
 impl<'a> Rendering<'a> {
+    /// For the sessions of the tally; whoever waits for one of them is woken by the commit.
     pub fn new(xid: u64, tally: &'a Tally) -> Self {
+        tally.iter().for_each(|(session, _)| wakeups::add(session));
         Self {
             xid,
             tally,

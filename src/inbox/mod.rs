@@ -9,5 +9,6 @@ mod feed;
 mod functions;
 mod permissions;
 mod reader;
+mod wait;
 
 pub use attach::replay;

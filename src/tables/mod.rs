@@ -15,4 +15,5 @@ pub mod skipped;
 pub mod subscription;
 pub mod tracked;
 pub mod transaction;
+pub mod wakeups;
 pub mod watch;
