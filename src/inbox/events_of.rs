@@ -75,7 +75,7 @@ fn events_of(
     let ids: BTreeSet<SessionId> = sessions
         .unwrap_or_else(null)
         .into_iter()
-        .map(|id| access::required(id))
+        .map(access::required)
         .collect();
     let mut inboxes: Vec<Inbox> = ids.into_iter().map(|id| Inbox::open(id, after)).collect();
     let kind = registry().change;
