@@ -130,7 +130,8 @@ impl Notification {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Variant<'a> {
     format: Format,
-    subscription: SubscriptionType,
+    /// Where the format shows it.
+    subscription: Option<SubscriptionType>,
     /// Of an inserted row: the columns that were asked for, if not all were, and those that may be read.
     columns: Option<(Option<&'a [ColumnNumber]>, &'a Readable)>,
     /// Of an event of the relation as a whole.
@@ -153,7 +154,7 @@ impl<'a> Variant<'a> {
         };
         Self {
             format,
-            subscription: event.subscription,
+            subscription: (format == Format::Full).then_some(event.subscription),
             columns,
             named,
         }

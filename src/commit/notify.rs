@@ -98,8 +98,12 @@ impl Notifications {
             is_stopped[place] = skipped > 0;
             let told = if skipped > 0 { 0 } else { channel.queued };
             if told < channel.events {
-                let count = channel.events - told + skipped;
-                sending.push((channel.last, place, Content::Nudge { count }));
+                let nudge = Content::Nudge {
+                    count: channel.events - told + skipped,
+                    // Whose events were skipped is not known.
+                    is_named: channel.is_shared && skipped == 0,
+                };
+                sending.push((channel.last, place, nudge));
             }
         }
         let queued = std::mem::take(&mut self.queued);
@@ -137,8 +141,8 @@ impl Notifications {
             let cursor = stamp.cursor(order, field);
             let channel = self.channels.get(channel);
             match content {
-                Content::Nudge { count } => {
-                    let sessions = channel.is_shared.then_some(channel.sessions.as_slice());
+                Content::Nudge { count, is_named } => {
+                    let sessions = is_named.then_some(channel.sessions.as_slice());
                     let nudge = payload::nudge(cursor, count, sessions);
                     notify::notify(&channel.name, &notify::payload(nudge));
                 }
@@ -162,6 +166,7 @@ enum Content {
     Event(usize),
     Nudge {
         count: u64,
+        is_named: bool,
     },
 }
 

@@ -41,7 +41,8 @@ const NUDGE_BYTES: usize = 250;
 
 /// Queues the pending events of a session. The caller holds the commit lock, so that every other
 /// notification on the connection has a greater cursor. Where the usual limits forbid it, or where an event
-/// cannot be notified, one nudge stands for all of them: many events are never read under the lock. False if the
+/// cannot be notified, one nudge stands for all of them: many events are never read under the lock. So it does where
+/// events were kept back on the channel: if one listener has acknowledged them, another one would not hear of them. False if the
 /// server's queue had no room for them: then the next notification on the channel is a nudge.
 pub fn replay(
     Replay {
@@ -65,7 +66,8 @@ pub fn replay(
     let found = events(session, pending, named);
     let bytes: usize = found.payloads.iter().map(Vec::len).sum();
     let few = bytes <= gucs::NOTIFY_BYTES.get() as usize * 1024;
-    if found.is_whole && few && has_room(bytes + 100 * found.count) {
+    let may_send = few && has_room(bytes + 100 * found.count) && !skipped::is_known(&channel);
+    if found.is_whole && may_send {
         for payload in found.payloads {
             notify::notify(&channel, &notify::payload(payload));
         }

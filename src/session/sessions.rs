@@ -129,11 +129,19 @@ fn remove_expired() {
 
 /// Deletes the session, its subscriptions and its inbox. The caller holds its lock.
 fn remove(id: SessionId) {
+    let shared_channel = session::find(id).and_then(|session| session.shared_channel);
     subscriptions::announce(&subscription::delete_all(id));
     session::delete(id);
     session_expiry::delete(id);
     skipped::take(&session::own_channel(id));
     wakeups::add(id);
+    // The last one of a channel takes along what was not notified there.
+    if let Some(channel) = shared_channel
+        && skipped::is_known(&channel)
+        && !session::is_shared(&channel)
+    {
+        skipped::take(&channel);
+    }
     transaction::next_command();
 }
 
@@ -177,12 +185,9 @@ fn session_use(session_id: Option<Uuid>, is_local: Option<bool>) -> Uuid {
 }
 
 /// Ends what `session_create` and `session_attach` have begun on this connection. A shared channel stays listened to: other
-/// sessions of this connection may be on it.
+/// sessions of this connection may be on it. The own one does not, which the session may have had before.
 fn stop_listening(session: SessionId) {
-    let is_shared = access::own(session).is_some_and(|session| session.shared_channel.is_some());
-    if !is_shared {
-        notify::unlisten(&session::own_channel(session));
-    }
+    notify::unlisten(&session::own_channel(session));
     if access::current() == Some(session) {
         access::set_current(None, false);
     }

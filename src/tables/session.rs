@@ -1,6 +1,6 @@
 //! `event.session_definition` and `event.session_position`.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use pgrx::datum::Interval;
 use pgrx::pg_sys::Oid;
@@ -159,6 +159,19 @@ pub fn of_owner(owner: Oid, limit: usize) -> Vec<SessionId> {
         sessions.push(row.uuid(ID));
     }
     sessions
+}
+
+/// Whether some session is on this channel. Looks at all sessions.
+pub fn is_shared(channel: &CStr) -> bool {
+    let registry = registry();
+    let table = Table::open_to_read(registry.session_definition);
+    let mut scan = table.scan(registry.session_definition_id, &[], Read::Latest);
+    while let Some(row) = scan.next() {
+        if row.bytes(CHANNEL).as_deref() == Some(channel.to_bytes()) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Stores a new session.

@@ -39,6 +39,19 @@ pub fn take(channel: &CStr) -> u64 {
     events
 }
 
+/// Whether events were not notified on the channel.
+pub fn is_known(channel: &CStr) -> bool {
+    let table = Table::open_to_read(registry().skipped_notification);
+    let keys = [Key::int8(HASH, hash(channel))];
+    let mut scan = table.scan(registry().skipped_notification_channel, &keys, Read::Latest);
+    while let Some(row) = scan.next() {
+        if row.bytes(CHANNEL).as_deref() == Some(channel.to_bytes()) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Whether there are any such channels.
 pub fn any() -> bool {
     let table = Table::open_to_read(registry().skipped_notification);
