@@ -1,6 +1,6 @@
-"""Every form of the calls of a subscription with bound parameters, and what it is.
+"""Every form of the calls of a subscription with bound parameters, what it is, and calls that make a session.
 
-The tables are those of docs/calling.md. An outcome is a row of event.subscription, the SQLSTATE of the server's error, or REFUSED: the driver does not send the
+The tables are those of docs/calling.md. An outcome is a row of event.subscription, A_SESSION, the SQLSTATE of the server's error, or REFUSED: the driver does not send the
 value, because the server has chosen another type for it. A driver is one of three ways to bind:
 
 - declared: the driver tells the server the type of each value (psycopg, but for strings and lists of strings; psycopg's
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 REFUSED = "refused"
+A_SESSION = "a session"
 
 # The uuids of the named session and of a row.
 SESSION = "session"
@@ -157,4 +158,14 @@ FORMS = [
          [text("public"), text("person"), text("id"), text("3"), text("name")], FIELD_3),
     Form("subscribe_field($1, meta.field_id($2, $3, $4, $5, $6))",
          [uuid(SESSION), text("public"), text("person"), text("id"), text("3"), text("name")], NAMED_FIELD_3),
+    # Types that drivers have no text for take the way over text.
+    Form("session_create($1, $2, attach => false)", [text("label"), text("nudge")], A_SESSION),
+    Form("session_create(name => $1, notify => $2, format => $3, channel => $4, attach => false)",
+         [text("label"), text("off"), text("compact"), text(None)], A_SESSION),
+    Form("session_create(owner => $1::regrole, ttl => $2::text::interval, attach => false)", [text("postgres"), text("1 day")],
+         A_SESSION, {"tokio-postgres": REFUSED}),
+    Form("session_create(ttl => $1::interval, attach => false)", [text("1 day")], A_SESSION, {"inferred": REFUSED}),
+    Form("session_create(owner => $1::text::regrole, ttl => $2::text::interval, attach => false)", [text("postgres"), text("1 day")], A_SESSION),
+    Form("session_use($1, is_local => true)", [uuid(SESSION)], A_SESSION),
+    Form("session_use(session_id => $1, is_local => true)", [uuid(SESSION)], A_SESSION),
 ]
