@@ -25,7 +25,7 @@ def environment() -> dict:
     script, home = copies() / "pgbouncer", copies() / "pgbouncer-files"
     program = _of_system() or _unpacked(home)
     if program is None:
-        say("PgBouncer is not here, and apt cannot fetch it: the tests with it are skipped.")
+        say("PgBouncer is not here, nor apt, which could fetch it: the tests with it are skipped.")
         return {}
     demotion = demote.demotion()
     prefix = f"{shlex.join(demotion.prefix)} " if demotion else ""
@@ -55,11 +55,8 @@ def _unpacked(home: Path):
         return None
     say("Fetching PgBouncer.")
     clean_tree(home)
-    try:
-        _fetch(home)
-    except Trouble:
-        return None
-    return program if program.exists() else None
+    _fetch(home)
+    return program
 
 
 def _fetch(home: Path) -> None:
