@@ -114,3 +114,14 @@ def test_p23_reads_that_cannot_write_withhold_only(admin, connect, subscribe):
     assert pending == 0
     assert [parse(text)["type"] for _, text in listener.payloads()] == ["permission_loss"]
     assert [event["type"] for event in events(reader, session)] == ["permission_loss"]
+
+
+def test_p23_wait_events_does_not_wait_for_what_is_lost(admin, connect, subscribe):
+    """It returns at once, since the event that says so comes with the end of its own transaction."""
+    reader, session, _ = subscribe("subscribe_table('t')")
+    connect().execute("insert into t values (1, 'unread')")
+    admin.execute("revoke select on t from reader")
+    reader.execute("set statement_timeout = '20s'")
+    waiting = "select type from event.wait_events(%s, timeout => '1 hour')"
+    assert reader.execute(waiting, (session,)).fetchall() == []
+    assert reader.execute(waiting, (session,)).fetchall() == [("permission_loss",)]
