@@ -31,6 +31,7 @@ mutants:    ## Prove that the tests notice each break of tests/mutants; ONLY=nam
 bench:      ## Measure against the other ways to do it
 	@bench/run
 	@bench/bulk
+	@bench/read
 
 clean:      ## Remove build/
 	@$(PYTHON) scripts/clean

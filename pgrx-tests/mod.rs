@@ -6,3 +6,4 @@ mod common;
 mod guards;
 mod stored;
 mod values;
+mod waiting;

@@ -10,7 +10,8 @@ COMMENT ON FUNCTION event.events(uuid, text, integer) IS
 'The events of a session after a cursor, in order
 
 after: the cursor of the last event that you have seen; without it, what has been acknowledged. Reading does
-not consume: the same call gives the same events until event.ack().
+not consume: the same call gives the same events until event.ack(). Subscriptions to a table that the session''s owner
+may not read any more end with the first call that can write, and one event permission_loss.
 Raises 22P02 for a text that is no cursor, 24000 for a cursor that is unknown or has expired.';
 
 CREATE FUNCTION event.events_of(
@@ -25,6 +26,21 @@ COMMENT ON FUNCTION event.events_of(uuid[], text, integer) IS
 For a process that serves many sessions on one channel. A row for each session that has the event; the rows of an event are never
 parted, so that there may be a few more than max_events. after: the same cursor for all sessions; without it, what each has
 acknowledged. Raises what event.events() raises, for any of the sessions.';
+CREATE FUNCTION event.wait_events(
+    session_id uuid DEFAULT NULL,
+    after text DEFAULT NULL,
+    max_events integer DEFAULT 1000,
+    timeout interval DEFAULT '5s'
+) RETURNS SETOF event.change
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'wait_events_wrapper';
+COMMENT ON FUNCTION event.wait_events(uuid, text, integer, interval) IS
+'The events of a session, as soon as there are any
+
+As event.events(), but if there is nothing after the cursor it waits until something commits, and returns
+nothing when the timeout is over; 0 looks once. It sees what commits while it waits in every isolation
+level, REPEATABLE READ and SERIALIZABLE included. While it waits VACUUM keeps what its statement could
+still see: call it again rather than with a long timeout.
+Raises what event.events() does, also while it waits, and 22023 for a timeout that is NULL or negative.';
 
 CREATE FUNCTION event.ack(cursor text, session_id uuid DEFAULT NULL) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ack_wrapper';
@@ -37,9 +53,10 @@ Raises 22P02 for a text that is no cursor, 24000 for a cursor that is unknown or
 CREATE FUNCTION event.cursor(at timestamptz DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cursor_wrapper';
 COMMENT ON FUNCTION event.cursor(timestamptz) IS
-'The newest position of the feed
+'The newest position of the feed, or that of a time
 
-Everything that commits later comes after it. at: not supported yet.';
+Everything that commits later comes after it. at: the position of the last transaction not after that time; a
+cursor that is before all events, if there is none.';
 
 CREATE FUNCTION event.feed(
     session_id uuid,

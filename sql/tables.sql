@@ -205,4 +205,15 @@ CREATE TABLE event.skipped_notification (
 CREATE INDEX skipped_notification_channel ON event.skipped_notification (channel_hash);
 COMMENT ON TABLE event.skipped_notification IS 'Channels whose next notification is a nudge';
 
+-- Relations that a session's owner lost the right to read: what the session had not read by then stays withheld. A row for
+-- each loss, without a position, and one for each time that it subscribed again, with the position behind which it begins.
+CREATE TABLE event.permission_loss (
+    session_id uuid NOT NULL,
+    relation regclass NOT NULL,
+    epoch integer,
+    position pg_lsn
+);
+CREATE INDEX permission_loss_session ON event.permission_loss (session_id, relation);
+COMMENT ON TABLE event.permission_loss IS 'What was unread when its owner lost the right to it';
+
 REVOKE ALL ON ALL TABLES IN SCHEMA event FROM PUBLIC;

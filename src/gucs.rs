@@ -39,6 +39,10 @@ pub static SESSIONS_PER_ROLE: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// How many subscriptions the sessions of a role may have together; 0 is unlimited.
 pub static SUBSCRIPTIONS_PER_ROLE: GucSetting<i32> = GucSetting::<i32>::new(0);
 
+/// Off for a bulk load: changes are not recorded, and whoever watches a table that was changed is told that there is a
+/// gap. For superusers, since it keeps events from others.
+pub static CAPTURE: GucSetting<bool> = GucSetting::<bool>::new(true);
+
 /// How long a first subscription tries, in milliseconds, to get the lock that creating a trigger needs.
 pub static TRACK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 
@@ -101,6 +105,14 @@ pub fn init() {
         1024 * 1024,
         GucContext::Suset,
         GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_bool_guc(
+        c"reldiff.capture",
+        c"Whether changes of tracked tables become events.",
+        c"Off for a bulk load: the transaction tells one gap event for each table instead.",
+        &CAPTURE,
+        GucContext::Suset,
+        GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"reldiff.session_ttl",

@@ -15,8 +15,8 @@ from .servers import Server
 
 PORT = 5432
 
-# Tests want speed, prepared transactions and logical replication; a benchmark keeps the defaults, fsync above all.
-FOR_TESTS = {"fsync": "off", "max_prepared_transactions": "10", "wal_level": "logical"}
+# Tests want speed, prepared transactions, logical replication and hundreds of connections; a benchmark keeps the defaults, fsync above all.
+FOR_TESTS = {"fsync": "off", "max_prepared_transactions": "10", "wal_level": "logical", "max_connections": "600"}
 ALWAYS = {"listen_addresses": "''", "timezone": "'UTC'", "log_timezone": "'UTC'", "lc_messages": "'C'",
           "log_line_prefix": "'%m [%p] %q%a %d '"}
 

@@ -5,7 +5,7 @@
 //!
 //! Order at commit: deferred triggers, then PRE_COMMIT, then the server's own notification step, then the
 //! commit itself. An ERROR in PRE_COMMIT aborts cleanly. One in COMMIT would be a PANIC: nothing is done there
-//! but clearing vectors.
+//! but clearing vectors and setting latches.
 
 use std::cell::Cell;
 
@@ -13,15 +13,15 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, SubXactEvent, XactEvent};
 
 use super::{append, interned, notify, position, spill};
-use crate::change::outbox;
 use crate::change::replay::{self, Replay, Replays};
+use crate::change::{gaps, outbox};
 use crate::error::{Error, raise};
 use crate::pg::lock;
 use crate::pg::transaction::{
     ActiveSnapshot, accept_invalidations, nest_level, next_command, top_xid, wal_position,
 };
-use crate::tables::registry;
 use crate::tables::transaction::{self, Feed};
+use crate::tables::{registry, wakeups};
 
 /// Queues a session's pending events as notifications of this transaction; called under the commit lock. False if the
 /// server's queue had no room for them.
@@ -30,14 +30,16 @@ pub type SendReplay = fn(Replay) -> bool;
 thread_local! {
     static REPLAY: Cell<Option<SendReplay>> = const { Cell::new(None) };
     static AT_ROLLBACK: Cell<Option<fn()>> = const { Cell::new(None) };
+    static TELL_GAPS: Cell<Option<fn()>> = const { Cell::new(None) };
 }
 
 /// Registers the callbacks. `replay` reads the inbox for a session that attaches; `at_rollback` is told of
 /// every rollback of a transaction or savepoint, and of every PREPARE, since what the own changes had made
-/// true is so no longer.
-pub fn init(replay: SendReplay, at_rollback: fn()) {
+/// true is so no longer. `tell_gaps` puts the last events of the transaction into the outbox.
+pub fn init(replay: SendReplay, at_rollback: fn(), tell_gaps: fn()) {
     REPLAY.set(Some(replay));
     AT_ROLLBACK.set(Some(at_rollback));
+    TELL_GAPS.set(Some(tell_gaps));
     outbox::set_spill(spill::spill);
     // SAFETY: called once per backend; the functions live as long as the library, which is never unloaded.
     unsafe {
@@ -56,6 +58,7 @@ unsafe extern "C-unwind" fn at_transaction_event(
         XactEvent::XACT_EVENT_PRE_PREPARE => pre_prepare(),
         XactEvent::XACT_EVENT_COMMIT => {
             interned::at_commit();
+            wakeups::at_commit();
             clear();
         }
         XactEvent::XACT_EVENT_ABORT | XactEvent::XACT_EVENT_PREPARE => {
@@ -81,11 +84,13 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
             spill::at_sub_commit(level);
             outbox::with(|outbox| outbox.at_sub_commit(level));
             replay::with(|replays| replays.at_sub_commit(level));
+            gaps::with(|gaps| gaps.at_sub_commit(level));
         }
         SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             spill::at_sub_abort(level);
             outbox::with(|outbox| outbox.at_sub_abort(level));
             replay::with(|replays| replays.at_sub_abort(level));
+            gaps::with(|gaps| gaps.at_sub_abort(level));
             rolled_back();
         }
         _ => {}
@@ -105,13 +110,22 @@ fn clear() {
     drop(outbox::take());
     drop(spill::take());
     drop(replay::take());
+    drop(gaps::take());
+    wakeups::clear();
 }
 
 fn has_events() -> bool {
     outbox::with(|outbox| !outbox.is_empty()) || !spill::is_empty()
 }
 
+fn tell_gaps() {
+    if let Some(tell_gaps) = TELL_GAPS.get() {
+        tell_gaps();
+    }
+}
+
 fn pre_prepare() {
+    tell_gaps();
     if has_events() || replay::with(|replays| !replays.is_empty()) {
         raise(Error::TwoPhase);
     }
@@ -119,6 +133,7 @@ fn pre_prepare() {
 
 /// The last thing of ours that a transaction does. One whose changes matched nobody is not here.
 fn pre_commit() {
+    tell_gaps();
     let has_events = has_events();
     let replays = replay::take();
     if (!has_events && replays.is_empty()) || !registry::exists() {

@@ -8,6 +8,7 @@ mod channels;
 mod interned;
 mod notify;
 mod position;
+mod rendering;
 mod spill;
 
 pub use callbacks::init;

@@ -5,10 +5,10 @@ use std::ffi::CString;
 
 use super::audience::{Audience, Heard, Place, Tally, Told};
 use super::channels::{Channel, Channels};
+use super::rendering::{Queued, Rendering};
 use super::spill::Spilled;
-use crate::change::operation::SessionId;
 use crate::change::outbox::Changes;
-use crate::change::payload::{self, MOST_SESSIONS, Notification, Payload, Variant};
+use crate::change::payload::{self, MOST_SESSIONS, Payload};
 use crate::change::recipients::Recipients;
 use crate::gucs;
 use crate::pg::notify;
@@ -20,18 +20,10 @@ use crate::tables::{recipient_set, skipped};
 /// What will be sent once the transaction has its place.
 #[derive(Default)]
 pub struct Notifications {
-    channels: Channels,
+    pub channels: Channels,
     /// Each once, however many channels get it.
-    payloads: Vec<Payload>,
-    queued: Vec<Queued>,
-}
-
-/// An event for a channel.
-struct Queued {
-    channel: usize,
-    place: Place,
-    /// Among the payloads.
-    payload: usize,
+    pub payloads: Vec<Payload>,
+    pub queued: Vec<Queued>,
 }
 
 /// About so much of the server's queue a notification takes beside its payload: the channel and the entry's header.
@@ -213,156 +205,5 @@ fn visit_log(
             record: &entry.record,
         };
         audience.visit(told, |heard| go_on = visit(heard));
-    }
-}
-
-/// Notifications that are being rendered.
-struct Rendering<'a> {
-    xid: u64,
-    tally: &'a Tally,
-    channels: Channels,
-    payloads: Vec<Payload>,
-    queued: Vec<Queued>,
-    /// How many bytes may still be notified.
-    budget: usize,
-}
-
-/// A session that hears an event, by how it hears it: those that are equal but for the session share a notification
-/// on a shared channel.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Hearing {
-    channel: usize,
-    /// Among the variants of the event.
-    variant: usize,
-    is_last: bool,
-    session: SessionId,
-}
-
-impl<'a> Rendering<'a> {
-    fn new(xid: u64, tally: &'a Tally) -> Self {
-        Self {
-            xid,
-            tally,
-            channels: Channels::of(tally),
-            payloads: Vec::new(),
-            queued: Vec::new(),
-            budget: gucs::NOTIFY_BYTES.get() as usize * 1024,
-        }
-    }
-
-    /// The events of the next change.
-    fn events(&mut self, heard: &[Heard]) {
-        for event in heard.chunk_by(|one, other| one.place() == other.place()) {
-            self.event(event);
-        }
-    }
-
-    /// The next event, with those who hear it.
-    fn event(&mut self, heard: &[Heard]) {
-        let place = heard[0].place();
-        let mut variants: HashMap<Variant, usize> = HashMap::new();
-        let mut renderings: Vec<Notification> = Vec::new();
-        let mut hearing: Vec<Hearing> = Vec::with_capacity(heard.len());
-        for one in heard {
-            let Some(channel) = self.channels.open(one.session.id) else {
-                continue;
-            };
-            let format = one.session.format;
-            let variant = *variants
-                .entry(Variant::of(&one.event, format))
-                .or_insert_with(|| {
-                    renderings.push(Notification::render(&one.event, format, self.xid));
-                    renderings.len() - 1
-                });
-            hearing.push(Hearing {
-                channel,
-                variant,
-                is_last: self.tally.is_last(one.session.id, place),
-                session: one.session.id,
-            });
-        }
-        hearing.sort_unstable();
-        // What sessions with a channel of their own hear: the same payload for many of them.
-        let mut own: HashMap<(usize, bool), Option<usize>> = HashMap::new();
-        for hearing in hearing.chunk_by(|one, other| one.channel == other.channel) {
-            self.on_channel(place, hearing, &renderings, &mut own);
-        }
-    }
-
-    /// Queues the event for those on one channel, or closes the channel: what does not fit is not sent, nor what comes
-    /// after it.
-    fn on_channel(
-        &mut self,
-        place: Place,
-        hearing: &[Hearing],
-        renderings: &[Notification],
-        own: &mut HashMap<(usize, bool), Option<usize>>,
-    ) {
-        let channel = hearing[0].channel;
-        let kept = self.payloads.len();
-        let payloads = if self.channels.get(channel).is_shared {
-            self.shared(hearing, renderings)
-        } else {
-            let Hearing {
-                variant, is_last, ..
-            } = hearing[0];
-            let payload = own.entry((variant, is_last)).or_insert_with(|| {
-                let payload = renderings[variant].finish(is_last, None)?;
-                self.payloads.push(payload);
-                Some(self.payloads.len() - 1)
-            });
-            payload.map(|payload| vec![payload])
-        };
-        let Some(payloads) = payloads else {
-            self.payloads.truncate(kept);
-            self.channels.get_mut(channel).is_open = false;
-            return;
-        };
-        let bytes: usize = payloads
-            .iter()
-            .map(|&payload| self.payloads[payload].len())
-            .sum();
-        if bytes > self.budget {
-            self.channels.close_all();
-            self.budget = 0;
-            return;
-        }
-        self.budget -= bytes;
-        self.channels.get_mut(channel).queued += hearing.len() as u64;
-        self.queued
-            .extend(payloads.into_iter().map(|payload| Queued {
-                channel,
-                place,
-                payload,
-            }));
-    }
-
-    /// The payloads for sessions that share a channel: one for all that are told the same. `None` if there are too many
-    /// sessions, or if one of the payloads is too long.
-    fn shared(&mut self, hearing: &[Hearing], renderings: &[Notification]) -> Option<Vec<usize>> {
-        if hearing.len() > MOST_SESSIONS {
-            return None;
-        }
-        let alike = |one: &Hearing, other: &Hearing| {
-            (one.variant, one.is_last) == (other.variant, other.is_last)
-        };
-        hearing
-            .chunk_by(alike)
-            .map(|alike| {
-                let sessions: Vec<SessionId> = alike.iter().map(|one| one.session).collect();
-                let rendering = &renderings[alike[0].variant];
-                self.payloads
-                    .push(rendering.finish(alike[0].is_last, Some(&sessions))?);
-                Some(self.payloads.len() - 1)
-            })
-            .collect()
-    }
-
-    fn end(self) -> Notifications {
-        Notifications {
-            channels: self.channels,
-            payloads: self.payloads,
-            queued: self.queued,
-        }
     }
 }

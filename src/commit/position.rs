@@ -13,6 +13,7 @@ use pgrx::pg_sys;
 use crate::change::cursor::Position;
 use crate::pg::{lock, transaction};
 use crate::tables::registry::registry;
+use crate::tables::skipped;
 use crate::tables::transaction::{Feed, Placed};
 
 /// Waits for the commit lock and keeps it to the end of the transaction.
@@ -26,9 +27,10 @@ pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
     let before = feed
         .newest()
         .filter(|before| before.position.epoch == epoch);
-    let (last_lsn, last_at, has_skips) = before.map_or((0, i64::MIN, false), |before| {
-        (before.position.lsn, before.at, before.has_skips)
-    });
+    let (last_lsn, last_at, has_skips) = before.map_or_else(
+        || (0, i64::MIN, skipped::any()),
+        |before| (before.position.lsn, before.at, before.has_skips),
+    );
     Placed {
         position: Position {
             epoch,

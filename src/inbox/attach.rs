@@ -3,8 +3,8 @@
 use pgrx::Uuid;
 use pgrx::prelude::*;
 
-use super::acknowledge;
 use super::reader::Reader;
+use super::{acknowledge, permissions};
 use crate::change::operation::SessionId;
 use crate::change::payload::{self, Notification};
 use crate::change::replay::{self, Replay};
@@ -20,6 +20,7 @@ fn session_attach(session_id: Option<Uuid>, replay: Option<bool>) -> i64 {
     setting::prevent_during_recovery(c"event.session_attach()");
     let session = access::session(Some(access::required(session_id)));
     let id = session.id;
+    permissions::judge(&session);
     access::set_current(Some(id), false);
     notify::listen(&session.channel());
     session_expiry::note_use(id);

@@ -9,7 +9,8 @@ use pgrx::{Uuid, name};
 use super::acknowledge;
 use super::change::{self, Change};
 use super::functions::count;
-use super::reader::Reader;
+use super::permissions;
+use super::reader::{LoadedSets, Reader};
 use crate::change::cursor::Cursor;
 use crate::change::operation::SessionId;
 use crate::change::payload::Format;
@@ -20,7 +21,7 @@ use crate::tables::access;
 use crate::tables::registry::registry;
 
 /// Of one session so many events are read at once, at least.
-const FEW: usize = 16;
+const FEW: usize = 4;
 
 /// A session's inbox, read bit by bit.
 struct Inbox {
@@ -34,13 +35,14 @@ struct Inbox {
 }
 
 impl Inbox {
-    fn open(id: SessionId, after: Option<Cursor>) -> Self {
+    fn open(id: SessionId, after: Option<Cursor>, loaded: &LoadedSets) -> Self {
         let session = access::session(Some(id));
+        permissions::judge(&session);
         let after = after.unwrap_or_else(|| acknowledge::acknowledged(&session, Read::Statement));
         Self {
             session: id,
             format: session.format,
-            reader: Reader::new(session, Read::Statement),
+            reader: Reader::sharing(session, Read::Statement, loaded.clone()),
             after,
             read: VecDeque::new(),
             has_next: true,
@@ -77,7 +79,11 @@ fn events_of(
         .into_iter()
         .map(access::required)
         .collect();
-    let mut inboxes: Vec<Inbox> = ids.into_iter().map(|id| Inbox::open(id, after)).collect();
+    let loaded = LoadedSets::default();
+    let mut inboxes: Vec<Inbox> = ids
+        .into_iter()
+        .map(|id| Inbox::open(id, after, &loaded))
+        .collect();
     let kind = registry().change;
     let rows = merge(&mut inboxes, limit);
     TableIterator::new(

@@ -4,13 +4,15 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{Uuid, name};
 
+use super::change::{self, Change};
 use super::reader::Reader;
-use super::{acknowledge, change, diff, feed};
+use super::{acknowledge, diff, feed, permissions};
 use crate::change::cursor::Cursor;
 use crate::error::{Error, raise};
 use crate::pg::result::{Json, Text, Xid8};
 use crate::pg::setting;
 use crate::pg::table::Read;
+use crate::tables::session::Session;
 use crate::tables::{access, transaction};
 
 /// A count that an option gives; raises 22023 below 1.
@@ -51,12 +53,18 @@ fn events(
     ),
 > {
     let session = access::session(session_id.map(access::id));
+    permissions::judge(&session);
     let limit = count("max_events", max_events.unwrap_or(1000));
-    let after = acknowledge::start(&session, after.as_deref());
+    TableIterator::new(changes(session, after.as_deref(), limit))
+}
+
+/// At most so many of the session's events, after the given cursor or the acknowledged one. Raises what a wrong cursor does.
+pub fn changes(session: Session, after: Option<&str>, limit: usize) -> Vec<Change> {
+    let after = acknowledge::start(&session, after);
     let format = session.format;
     let mut reader = Reader::new(session, Read::Statement);
     let (rows, _) = change::rows(&mut reader, format, after, limit);
-    TableIterator::new(rows.into_iter().map(|(_, row)| row))
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 #[pg_extern(sql = false)]
@@ -73,20 +81,22 @@ fn ack(cursor: Option<String>, session_id: Option<Uuid>) -> i64 {
 
 #[pg_extern(sql = false)]
 fn cursor(at: Option<TimestampWithTimeZone>) -> String {
-    if at.is_some() {
-        raise(Error::UnsupportedOption { option: "at" });
-    }
-    transaction::newest(Read::Statement)
-        .map_or_else(
-            || Cursor::beginning(transaction::epoch(false)),
-            |newest| newest.end(),
-        )
+    let (placed, beginning) = match at {
+        None => (
+            transaction::newest(Read::Statement),
+            transaction::epoch(false),
+        ),
+        Some(at) => (transaction::last_at(at.into(), Read::Statement), 1),
+    };
+    placed
+        .map_or_else(|| Cursor::beginning(beginning), |placed| placed.end())
         .to_string()
 }
 
 #[pg_extern(sql = false)]
 fn feed(session_id: Option<Uuid>, after: Option<String>, page_size: Option<i32>) -> Json {
     let session = access::session(session_id.map(access::id));
+    permissions::judge(&session);
     let limit = count("page_size", page_size.unwrap_or(100));
     let after = acknowledge::start(&session, after.as_deref());
     Json(feed::page(session, after, limit))
@@ -99,6 +109,7 @@ fn diff(
     color: Option<bool>,
 ) -> SetOfIterator<'static, Text> {
     let session = access::session(session_id.map(access::id));
+    permissions::judge(&session);
     let after = acknowledge::start(&session, after.as_deref());
     SetOfIterator::new(
         diff::lines(session, after, color.unwrap_or(false))

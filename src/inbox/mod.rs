@@ -7,6 +7,8 @@ mod diff;
 mod events_of;
 mod feed;
 mod functions;
+mod permissions;
 mod reader;
+mod wait;
 
 pub use attach::replay;

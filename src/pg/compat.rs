@@ -70,6 +70,18 @@ pub fn may_use_schema(role: pg_sys::Oid, schema: pg_sys::Oid) -> bool {
     result == pg_sys::AclResult::ACLCHECK_OK
 }
 
+/// `WaitEventExtensionNew`: the number under which the server's views show this name. Without such names, before 17 or
+/// when there are too many of them, the number of all extensions.
+pub fn wait_event(name: &'static std::ffi::CStr) -> u32 {
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    // SAFETY: NUL-terminated, and copied. It can raise, in which case the subtransaction releases its lock.
+    let number =
+        super::subtransaction::catch(|| unsafe { pg_sys::WaitEventExtensionNew(name.as_ptr()) });
+    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+    let (number, _) = (None, name);
+    number.unwrap_or(pg_sys::PG_WAIT_EXTENSION)
+}
+
 #[cfg(any(feature = "pg17", feature = "pg18"))]
 unsafe extern "C" {
     // commands/async.h

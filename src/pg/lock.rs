@@ -36,6 +36,12 @@ pub fn try_relation_share_row_exclusive(relation: Oid) -> bool {
     unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::ShareRowExclusiveLock as i32) }
 }
 
+/// Takes ACCESS EXCLUSIVE on a relation, which DROP TRIGGER needs, if nobody is in the way.
+pub fn try_relation_access_exclusive(relation: Oid) -> bool {
+    // SAFETY: plain values.
+    unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::AccessExclusiveLock as i32) }
+}
+
 /// Keeps the writer's own `lock_timeout` from failing its commit in the locks that are left to take: ours
 /// and NOTIFY's.
 pub fn wait_without_timeout() {

@@ -78,14 +78,28 @@ pub fn catch_error<T>(body: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Runs `body`; if it returns false, nothing of what it did remains, its locks neither.
 pub fn attempt(body: impl FnOnce() -> bool) -> bool {
+    look(|| body().then_some(())).is_some()
+}
+
+/// Runs `body`; if it returns nothing, nothing of what it did remains, its locks neither. What it raises is raised on, and
+/// finds the transaction as it was.
+pub fn look<T>(body: impl FnOnce() -> Option<T>) -> Option<T> {
     let saved = Saved::begin();
-    let has_succeeded = body();
-    if has_succeeded {
-        saved.release();
-    } else {
+    let body = AssertUnwindSafe(body);
+    pgrx::PgTryBuilder::new(AssertUnwindSafe(move || {
+        let result = { body }.0();
+        if result.is_some() {
+            saved.release();
+        } else {
+            saved.roll_back();
+        }
+        result
+    }))
+    .catch_others(move |error: CaughtError| {
         saved.roll_back();
-    }
-    has_succeeded
+        error.rethrow()
+    })
+    .execute()
 }
 
 fn concerns_the_backend(code: PgSqlErrorCode) -> bool {

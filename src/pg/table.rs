@@ -95,9 +95,9 @@ impl Table {
         self.delete_row(row, true)
     }
 
-    /// Deletes a row unless another transaction is changing it or has done so; waits for nobody.
-    pub fn delete_unless_busy(&self, row: RowId) {
-        self.delete_row(row, false);
+    /// Deletes a row unless another transaction is changing it or has done so; waits for nobody. Says whether it has.
+    pub fn delete_unless_busy(&self, row: RowId) -> bool {
+        self.delete_row(row, false)
     }
 
     fn delete_row(&self, row: RowId, wait: bool) -> bool {

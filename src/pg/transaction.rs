@@ -115,6 +115,13 @@ impl ActiveSnapshot {
         unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) }
         Self(())
     }
+
+    /// One that sees all that has been committed by now, in REPEATABLE READ and SERIALIZABLE, too.
+    pub fn push_latest() -> Self {
+        // SAFETY: a transaction is open and not in parallel mode; popped once, below.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) }
+        Self(())
+    }
 }
 
 impl Drop for ActiveSnapshot {
@@ -148,6 +155,12 @@ pub fn nonce() -> u32 {
 pub fn accept_invalidations() {
     // SAFETY: a transaction is open.
     unsafe { pg_sys::AcceptInvalidationMessages() }
+}
+
+/// Whether the server is a standby.
+pub fn is_standby() -> bool {
+    // SAFETY: reads shared memory.
+    unsafe { pg_sys::RecoveryInProgress() }
 }
 
 /// The system identifier of the server, and the oid of the database.

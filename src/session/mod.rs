@@ -7,5 +7,7 @@ mod sessions;
 mod subscribe;
 mod subscriptions;
 mod tracking;
+mod untrack;
+mod verify;
 
 pub use tracking::{cover, init};

@@ -12,7 +12,7 @@ use crate::error::{Error, raise};
 use crate::gucs;
 use crate::pg::{notify, role, setting, transaction};
 use crate::tables::session::{self, Definition, Notify, Session};
-use crate::tables::{access, session_expiry, skipped, subscription};
+use crate::tables::{access, session_expiry, skipped, subscription, wakeups};
 
 /// So many sessions whose time is over a new one takes away at most.
 const EXPIRED_AT_A_TIME: usize = 20;
@@ -134,6 +134,7 @@ fn remove(id: SessionId) {
     session::delete(id);
     session_expiry::delete(id);
     skipped::take(&session::own_channel(id));
+    wakeups::add(id);
     // The last one of a channel takes along what was not notified there.
     if let Some(channel) = shared_channel
         && skipped::is_known(&channel)

@@ -11,6 +11,7 @@ use crate::gucs;
 use crate::pg::relation::{self, Description, Kind, Persistence};
 use crate::pg::{lock, role, setting, transaction};
 use crate::tables::access;
+use crate::tables::permission_loss;
 use crate::tables::session::{self, Session};
 use crate::tables::subscription::{self, Deleted, Target};
 use crate::tables::watch;
@@ -39,6 +40,7 @@ pub fn subscribe(
     check_quota(session.owner);
     let id = uuid::Builder::from_random_bytes(transaction::random()).into_uuid();
     subscription::insert(id, session.id, relation, &target);
+    permission_loss::end(session.id, relation);
     match target {
         Target::Table | Target::Column(_) => watch::announce(relation),
         // Keys are looked up at each change: writers have to know only that there are any.

@@ -12,9 +12,7 @@ use crate::pg::{role, setting};
 /// without one, 42501 if it is not the caller's or does not exist (42704 for a superuser, to whom no session
 /// is closed).
 pub fn session(named: Option<SessionId>) -> Session {
-    let id = named
-        .or_else(current)
-        .unwrap_or_else(|| raise(Error::NoCurrentSession));
+    let id = named_or_current(named);
     own(id).unwrap_or_else(|| {
         let session = id.to_string();
         raise(if role::is_superuser(role::current()) {
@@ -23,6 +21,13 @@ pub fn session(named: Option<SessionId>) -> Session {
             Error::SessionDenied { session }
         })
     })
+}
+
+/// The session that is named, or else the current one, whether it exists or not. Raises 55000 without one.
+pub fn named_or_current(named: Option<SessionId>) -> SessionId {
+    named
+        .or_else(current)
+        .unwrap_or_else(|| raise(Error::NoCurrentSession))
 }
 
 /// The session, if it exists and the caller may use it.

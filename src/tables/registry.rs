@@ -51,6 +51,7 @@ registry! {
     subscription_row subscription_row_id subscription_row_session subscription_row_key
     subscription_field subscription_field_id subscription_field_session subscription_field_key
     keyed_relation keyed_relation_relation
+    permission_loss permission_loss_session
     tracked_relation tracked_relation_relation
     descendant descendant_relation descendant_descendant
     subscription_change subscription_change_xid

@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 use pgrx::datum::Interval;
 use pgrx::pg_sys::Oid;
 
+use super::permission_loss;
 use super::registry::registry;
 use crate::change::cursor::Cursor;
 use crate::change::operation::SessionId;
@@ -211,6 +212,11 @@ pub fn delete(id: SessionId) {
         registry.session_position,
         registry.session_position_id,
         Key::uuid(POSITION_ID, id),
+    );
+    delete_from(
+        registry.permission_loss,
+        registry.permission_loss_session,
+        permission_loss::key(id),
     );
 }
 

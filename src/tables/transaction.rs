@@ -119,6 +119,43 @@ pub fn newest(read: Read) -> Option<Placed> {
     newest_from(&Table::open_to_read(registry().transaction), 0, read)
 }
 
+/// The last transaction not after this time (microseconds since 2000-01-01 UTC), of the newest epoch that has one.
+///
+/// Within an epoch the time never decreases with the position. So the index by position serves, which a writer has to
+/// keep anyway.
+pub fn last_at(time: i64, read: Read) -> Option<Placed> {
+    let table = Table::open_to_read(registry().transaction);
+    (1..=epoch(false))
+        .rev()
+        .find_map(|epoch| last_at_of_epoch(&table, epoch, time, read))
+}
+
+fn last_at_of_epoch(table: &Table, epoch: u16, time: i64, read: Read) -> Option<Placed> {
+    let scan = |lsn| {
+        let keys = [
+            Key::int4(EPOCH, epoch.into()),
+            Key::lsn_at_least(POSITION, lsn),
+        ];
+        table.scan(registry().transaction_position, &keys, read)
+    };
+    let first_from = |lsn| scan(lsn).next().map(|row| placed(&row));
+    let newest = scan(0).next_back().map(|row| placed(&row))?;
+    if newest.at <= time {
+        return Some(newest);
+    }
+    let mut found = first_from(0).filter(|first| first.at <= time)?;
+    // All that stands from here on is later.
+    let mut later = newest.position.lsn;
+    while found.position.lsn + 1 < later {
+        let middle = found.position.lsn.midpoint(later);
+        match first_from(middle) {
+            Some(placed) if placed.at <= time => found = placed,
+            _ => later = middle,
+        }
+    }
+    Some(found)
+}
+
 /// The newest transaction of the current epoch at this WAL position or behind it. One that has no position
 /// yet sorts after all others and is not compared.
 fn newest_from(table: &Table, lsn: u64, read: Read) -> Option<Placed> {

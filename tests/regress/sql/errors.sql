@@ -46,7 +46,7 @@ select show($$ select subscribe_column(meta.column_id('Other Schema', 'A "Table"
 -- NoCurrentSession
 select set_config('reldiff.session', '', false);
 select show(command) from unnest(array['select subscribe_table(''person'')', 'select subscribe_table(meta.relation_id(''public'', ''person''))', 'select subscribe_column(''person'', ''name'')', 'select subscribe_row(''person'', 1)',
-    'select subscribe_field(''person'', 1, ''name'')', 'select unsubscribe_all()', 'select events()', 'select ack(cursor())', 'select diff()', 'select feed(null)', 'select session_detach()', 'select session_delete()']) command;
+    'select subscribe_field(''person'', 1, ''name'')', 'select unsubscribe_all()', 'select events()', 'select wait_events()', 'select ack(cursor())', 'select diff()', 'select feed(null)', 'select session_detach()', 'select session_delete()']) command;
 -- BadSessionSetting
 set reldiff.session = 'no uuid';
 select show($$ select events() $$);
@@ -131,7 +131,6 @@ select show($$ select subscribe_row('person', 1, operations => '{}') $$);
 select show($$ select subscribe_row('person', 1, filter => '') $$);
 select show($$ select subscribe_field('person', 1, 'name', operations => array['insert']) $$);
 select show($$ select subscribe_field('person', 1, 'name', filter => '') $$);
-select show($$ select cursor(now()) $$);
 -- Quota
 begin;
 set local reldiff.sessions_per_role = 1;
@@ -151,6 +150,8 @@ select show($$ select session_alter(current_setting('reldiff.session')::uuid, fo
 select show($$ select session_create(notify => 'loud') $$);
 select show($$ select session_create(format => 'xml') $$);
 select show($$ select events(max_events => 0) $$);
+select show($$ select wait_events(max_events => 0) $$);
+select show($$ select wait_events(timeout => '-1 hour') $$);
 select show($$ select feed(session_current(), page_size => -1) $$);
 select show($$ select subscribe_row(meta.row_id('public', 'pair', array['a', 'b'], array['1'])) $$);
 -- NullArgument
@@ -166,6 +167,7 @@ select show($$ select subscribe_row('person', null::text) $$);
 select show($$ select subscribe_row('person', null::integer) $$);
 select show($$ select subscribe_row(meta.row_id('public', 'person', 'id', null::text)) $$);
 select show($$ select unsubscribe(null) $$);
+select show($$ select wait_events(timeout => null) $$);
 select show($$ select ack(null) $$);
 -- BadKey
 select show($$ select subscribe_row('person', 'three') $$);
@@ -202,7 +204,19 @@ select show($$ select track('pair') $$);
 select count(*) from subscription where relation = 'pair'::regclass;
 commit prepared 'no events';
 select show($$ select track('pair') $$);
+-- UntrackTimeout
+begin;
+insert into pair values (2, 'x');
+prepare transaction 'no events';
+select show($$ select untrack('pair') $$);
+commit prepared 'no events';
 reset reldiff.track_timeout;
+-- TableOwner
+set role reldiff_errors;
+select show($$ select event.untrack('public.pair') $$);
+reset role;
+-- Subscribed
+select show($$ select untrack('person'::regclass) $$);
 -- TriggerProtocol
 create table misused (id integer primary key);
 create trigger too_early before insert on misused for each row execute function event.capture_row();

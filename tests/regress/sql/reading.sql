@@ -67,7 +67,9 @@ select bool_and(a < b collate "C") from (select cursor as a, lead(cursor) over (
 -- After each of the events comes the rest.
 select count(*) from (select cursor, row_number() over () as n from events()) e where (select count(*) from events(after => e.cursor)) <> 38 - n;
 
--- feed: the page, where it ends, and whether there is more.
+-- feed: the page, where it ends, and whether there is more, after each of the events, for pages of any size.
+select count(*), count(*) filter (where has_next) from (select 38 - n > size as more, (feed(:'s', e.cursor, size)->>'has_next')::boolean as has_next
+    from (select cursor, row_number() over () as n from events()) e, generate_series(1, 40) size) f where has_next <> more;
 select json_array_length(f->'events'), f->>'cursor' = f->'events'->1->>'cursor', f->'has_next' from feed(:'s', page_size => 2) f;
 select json_array_length(f->'events'), f->>'cursor' >= f->'events'->37->>'cursor', f->'has_next' from feed(:'s') f;
 select string_agg(key, ',') from json_object_keys(feed(:'s')) key;
@@ -95,6 +97,13 @@ select json_array_length(feed(:'s')->'events');
 select length(cursor()), session_current() = :'s';
 commit;
 select pg_current_xact_id_if_assigned() is null from events() limit 1;
+-- wait_events: the same, if there is something.
+select count(*) from wait_events();
+select array(select e::text from wait_events() e) = array(select e::text from events() e);
+select array(select e::text from wait_events(:'s', :'position', 1, '1 hour') e) = array(select e::text from events(after => :'position') e);
+select count(*) from wait_events(max_events => 5, timeout => '0');
+select count(*) from wait_events(after => cursor(), timeout => '0');
+select count(*) from wait_events(after => cursor(), timeout => '1 millisecond');
 -- max_events and page_size.
 select count(*) from events(max_events => 5);
 select count(*) from events(:'s', null, null);
@@ -139,6 +148,7 @@ select ack(:'of_other', :'other');
 \set VERBOSITY sqlstate
 select * from events(after => '');
 select * from events(after => 'x');
+select * from wait_events(after => 'x');
 select * from events(after => upper(:'fifth') || '0');
 select * from events(after => overlay(:'fifth' placing 'F' from 50));
 select * from events(after => ' ' || :'fifth');
@@ -156,6 +166,7 @@ select * from events(after => '0000' || substr(:'beginning', 5));
 select ack(repeat('0', 50));
 select feed(:'s', after => repeat('f', 50));
 select diff(after => repeat('f', 50));
+select wait_events(after => repeat('f', 50));
 \set VERBOSITY verbose
 
 -- diff: one line an event, with colours on request; a cursor to start from.

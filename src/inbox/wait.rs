@@ -1,0 +1,135 @@
+//! `event.wait_events`: `event.events` that waits until there is something, without asking again and again.
+//!
+//! Each look is made with a snapshot of its own, since the statement's would never see what commits while it waits, and
+//! judges session, owner and privileges anew. A look that finds nothing leaves no locks on our tables behind: a wait is
+//! long, and somebody may want to empty or drop them.
+
+use std::time::Duration;
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::prelude::*;
+use pgrx::{IntoDatum, Uuid, name, pg_sys};
+
+use super::change::Change;
+use super::functions::{changes, count};
+use super::permissions;
+use crate::change::operation::SessionId;
+use crate::error::{Error, raise};
+use crate::pg::argument;
+use crate::pg::deadline::Deadline;
+use crate::pg::memory::in_own_context;
+use crate::pg::result::{Json, Text, Xid8};
+use crate::pg::subtransaction;
+use crate::pg::transaction::{ActiveSnapshot, accept_invalidations, is_standby};
+use crate::pg::waiting::{self, Waiting};
+use crate::tables::{access, wakeups};
+
+/// Where nobody wakes us: on a standby, and without a place in the shared memory.
+const STANDBY_PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(100);
+
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx wants the columns spelt out where they are returned"
+)]
+#[pg_extern(sql = false)]
+fn wait_events(
+    session_id: Option<Uuid>,
+    after: Option<String>,
+    max_events: Option<i32>,
+    timeout: Option<Interval>,
+) -> TableIterator<
+    'static,
+    (
+        name!(cursor, Text),
+        name!(kind, Text),
+        name!(relation, Text),
+        name!(key, Option<Json>),
+        name!(column_name, Option<Text>),
+        name!(value, Option<Json>),
+        name!(old_value, Option<Json>),
+        name!(subscription_type, Text),
+        name!(xid, Xid8),
+        name!(at, TimestampWithTimeZone),
+        name!(event, Json),
+    ),
+> {
+    let deadline = deadline(timeout);
+    let limit = count("max_events", max_events.unwrap_or(1000));
+    let id = access::named_or_current(session_id.map(access::id));
+    let judge = || permissions::judge(&access::session(Some(id))).then_some(());
+    // The event that it records can be found only when this transaction has ended.
+    if subtransaction::look(judge).is_some() {
+        return TableIterator::new([]);
+    }
+    let found = until_found(id, &deadline, || look(id, after.as_deref(), limit));
+    TableIterator::new(found.unwrap_or_default())
+}
+
+/// Raises 22023 for NULL and for a negative interval.
+fn deadline(timeout: Option<Interval>) -> Deadline {
+    let Some(timeout) = timeout else {
+        raise(Error::NullArgument {
+            argument: "timeout",
+        })
+    };
+    Deadline::after(&timeout).unwrap_or_else(|| {
+        let text = timeout
+            .into_datum()
+            .map(|timeout| argument::output(timeout, pg_sys::INTERVALOID));
+        raise(Error::BadOption {
+            option: "timeout",
+            value: String::from_utf8_lossy(&text.unwrap_or_default()).into_owned(),
+            allowed: "'5s'",
+        })
+    })
+}
+
+/// The session's events after the cursor as of now, if there are any.
+fn look(session: SessionId, after: Option<&str>, limit: usize) -> Option<Vec<Change>> {
+    subtransaction::look(|| {
+        in_own_context(|| {
+            accept_invalidations();
+            let _snapshot = ActiveSnapshot::push_latest();
+            let session = access::session(Some(session));
+            let found = changes(session, after, limit);
+            (!found.is_empty()).then_some(found)
+        })
+    })
+}
+
+/// Looks once, and then whenever a transaction has committed that has events for the session or has deleted it, until
+/// something is found or the time is over.
+fn until_found<T>(
+    session: SessionId,
+    deadline: &Deadline,
+    mut look: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    let waiting = Waiting::begin(wakeups::topic(session));
+    loop {
+        if let Some(waiting) = &waiting {
+            waiting.arm();
+        }
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        loop {
+            let left = deadline.left();
+            if left.is_zero() {
+                return None;
+            }
+            if is_standby() {
+                waiting::sleep(left.min(STANDBY_PAUSE));
+                break;
+            }
+            let Some(waiting) = &waiting else {
+                waiting::sleep(left.min(PAUSE));
+                break;
+            };
+            if waiting.is_woken() {
+                break;
+            }
+            waiting::sleep(left);
+        }
+    }
+}
