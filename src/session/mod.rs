@@ -1,5 +1,6 @@
 //! Sessions and subscriptions: what SQL callers set up before anything is captured.
 
+mod background;
 mod identifier;
 mod key;
 mod options;
@@ -10,4 +11,5 @@ mod tracking;
 mod untrack;
 mod verify;
 
+pub use background::work;
 pub use tracking::{cover, init};

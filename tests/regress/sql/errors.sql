@@ -217,6 +217,25 @@ select show($$ select event.untrack('public.pair') $$);
 reset role;
 -- Subscribed
 select show($$ select untrack('person'::regclass) $$);
+-- TrackWorker
+create function refuse() returns event_trigger language plpgsql as $$ begin raise exception 'refused'; end $$;
+alter table pair disable trigger reldiff_row;
+create event trigger refuse on ddl_command_start when tag in ('ALTER TABLE') execute function refuse();
+select show($$ select track('pair') $$);
+drop event trigger refuse;
+select show($$ select track('pair') $$);
+-- TrackInTransaction
+create table written (id integer primary key);
+create table written_child (primary key (id)) inherits (written);
+begin;
+insert into written values (1);
+select show($$ select subscribe_table('written') $$);
+rollback;
+begin;
+insert into written_child values (1);
+select show($$ select track('written') $$);
+commit;
+select show($$ select track('written') $$);
 -- TriggerProtocol
 create table misused (id integer primary key);
 create trigger too_early before insert on misused for each row execute function event.capture_row();
