@@ -84,6 +84,8 @@ errors! {
     TrackWorker { relation: String, problem: &'static str },
     /// The transaction itself has a lock that creating a trigger would have to wait for.
     TrackInTransaction { relation: String, locked: String },
+    /// await_ready() in the transaction that it would have to wait for.
+    AwaitReady { problem: &'static str },
     /// The trigger function was called in a way that it is not made for.
     TriggerProtocol { function: &'static str, problem: &'static str },
     /// The installed SQL objects are not those of this library.
@@ -399,6 +401,14 @@ impl Error {
                     format!(
                         "cannot start to track table \"{relation}\" in a transaction that has written to it"
                     ),
+                    "COMMIT".into(),
+                )
+            }
+            AwaitReady { problem } => {
+                detail = Some(problem.into());
+                (
+                    Code::ERRCODE_ACTIVE_SQL_TRANSACTION,
+                    "event.await_ready() would wait for its own transaction".into(),
                     "COMMIT".into(),
                 )
             }

@@ -109,3 +109,11 @@ pub fn die_at_termination() {
         pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(super::ffi::die));
     }
 }
+
+/// `vxid`: which virtual transaction holds a lock.
+pub fn vxid(lock: &pg_sys::LockInstanceData) -> (i32, u32) {
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    return (lock.vxid.procNumber, lock.vxid.localTransactionId);
+    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+    (lock.backend, lock.lxid)
+}

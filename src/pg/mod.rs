@@ -33,3 +33,4 @@ pub mod trigger;
 pub mod tuple;
 pub mod waiting;
 pub mod worker;
+pub mod writers;

@@ -4,6 +4,7 @@ mod background;
 mod identifier;
 mod key;
 mod options;
+mod ready;
 mod sessions;
 mod subscribe;
 mod subscriptions;
