@@ -9,6 +9,7 @@ mod sessions;
 mod subscribe;
 mod subscriptions;
 mod tracking;
+mod triggers;
 mod untrack;
 mod verify;
 

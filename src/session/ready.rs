@@ -8,14 +8,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use pgrx::Uuid;
 use pgrx::datum::Interval;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
-use pgrx::{IntoDatum, Uuid, pg_sys};
 
 use crate::error::{Error, raise};
-use crate::pg::deadline::Deadline;
-use crate::pg::{argument, inheritance, lock, setting, subtransaction, writers};
+use crate::pg::{inheritance, lock, setting, subtransaction, writers};
 use crate::tables::{access, subscription};
 
 /// Between two looks, at first and at most.
@@ -26,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 fn await_ready(session_id: Option<Uuid>, timeout: Option<Interval>) -> bool {
     // A standby does not know who writes on the primary.
     setting::prevent_during_recovery(c"event.await_ready()");
-    let deadline = deadline(timeout);
+    let deadline = access::deadline(timeout, "'10s'");
     let relations = relations(session_id);
     if relations.iter().copied().any(writers::is_own) {
         raise(Error::AwaitReady {
@@ -47,25 +46,6 @@ fn await_ready(session_id: Option<Uuid>, timeout: Option<Interval>) -> bool {
         writing.retain(|writer| still.contains(writer));
     }
     true
-}
-
-/// Raises 22023 for NULL and for a negative interval.
-fn deadline(timeout: Option<Interval>) -> Deadline {
-    let Some(timeout) = timeout else {
-        raise(Error::NullArgument {
-            argument: "timeout",
-        })
-    };
-    Deadline::after(&timeout).unwrap_or_else(|| {
-        let text = timeout
-            .into_datum()
-            .map(|timeout| argument::output(timeout, pg_sys::INTERVALOID));
-        raise(Error::BadOption {
-            option: "timeout",
-            value: String::from_utf8_lossy(&text.unwrap_or_default()).into_owned(),
-            allowed: "'10s'",
-        })
-    })
 }
 
 /// What the session has subscribed to, and all that it contains now. Keeps no lock, since a wait is long.
