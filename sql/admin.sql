@@ -44,16 +44,20 @@ CREATE FUNCTION event.track(relation text) RETURNS void
 COMMENT ON FUNCTION event.track(text) IS
 'Starts to track a table, as a first subscription does
 
-Creates the trigger now, so that no later subscription has to find the table free of writers.
-Raises 55P03 if writers left no room for it, and what a subscription raises.';
+Creates the trigger now, so that no later subscription has to wait for writers. A background process does it in a
+transaction of its own, so that it stays whatever becomes of the caller''s; if none is free, it is done here.
+Raises 55P03 if writers left no room for it, 25001 in a transaction that has written to the table itself, and what a
+subscription raises.';
 
 CREATE FUNCTION event.track(relation regclass) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'track_wrapper';
 COMMENT ON FUNCTION event.track(regclass) IS
 'Starts to track a table, as a first subscription does
 
-Creates the trigger now, so that no later subscription has to find the table free of writers.
-Raises 55P03 if writers left no room for it, and what a subscription raises.';
+Creates the trigger now, so that no later subscription has to wait for writers. A background process does it in a
+transaction of its own, so that it stays whatever becomes of the caller''s; if none is free, it is done here.
+Raises 55P03 if writers left no room for it, 25001 in a transaction that has written to the table itself, and what a
+subscription raises.';
 
 CREATE FUNCTION event.untrack(relation text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'untrack_wrapper';

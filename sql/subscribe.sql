@@ -311,6 +311,19 @@ COMMENT ON FUNCTION event.unsubscribe_all(uuid) IS
 
 Without an argument of the current one. Returns how many there were. Events that they already got stay.';
 
+-- the seam between what was there and what is told
+
+CREATE FUNCTION event.await_ready(session_id uuid DEFAULT NULL, timeout interval DEFAULT '10s') RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'await_ready_wrapper';
+COMMENT ON FUNCTION event.await_ready(uuid, interval) IS
+'Waits for those who wrote before the session subscribed
+
+Until every transaction has ended, prepared ones too, that is writing to a table of the session''s subscriptions now. From
+then on each change is in any snapshot that is taken later, or in the feed. Nobody waits behind it. False if the time is
+over before; a timeout of 0 looks once.
+Raises 25001 in the transaction that has subscribed or has written to such a table, 22023 without a timeout or with a
+negative one, 55000 without a session, 42501 if it is not yours or does not exist, 25006 on a standby.';
+
 CREATE VIEW event.subscription WITH (security_barrier) AS
     SELECT s.id, s.session_id, 'table' AS subscription_type, s.relation,
            NULL::text AS column_name, NULL::text[] AS key, s.created_at

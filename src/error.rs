@@ -80,6 +80,12 @@ errors! {
     Subscribed { relation: String },
     /// The lock for dropping a trigger was not to be had.
     UntrackTimeout { relation: String },
+    /// No background process could create a trigger.
+    TrackWorker { relation: String, problem: &'static str },
+    /// The transaction itself has a lock that creating a trigger would have to wait for.
+    TrackInTransaction { relation: String, locked: String },
+    /// await_ready() in the transaction that it would have to wait for.
+    AwaitReady { problem: &'static str },
     /// The trigger function was called in a way that it is not made for.
     TriggerProtocol { function: &'static str, problem: &'static str },
     /// The installed SQL objects are not those of this library.
@@ -374,6 +380,36 @@ impl Error {
                     Code::ERRCODE_LOCK_NOT_AVAILABLE,
                     format!("could not stop tracking table \"{relation}\" in time"),
                     format!("SELECT event.untrack({})", literal(&relation)),
+                )
+            }
+            TrackWorker { relation, problem } => {
+                object = named(&relation);
+                detail = Some(problem.into());
+                (
+                    Code::ERRCODE_LOCK_NOT_AVAILABLE,
+                    format!("could not start to track table \"{relation}\""),
+                    format!("SELECT event.track({})", literal(&relation)),
+                )
+            }
+            TrackInTransaction { relation, locked } => {
+                object = named(&relation);
+                detail = Some(format!(
+                    "Its lock on \"{locked}\" is in the way of the one that creating the trigger needs."
+                ));
+                (
+                    Code::ERRCODE_ACTIVE_SQL_TRANSACTION,
+                    format!(
+                        "cannot start to track table \"{relation}\" in a transaction that has written to it"
+                    ),
+                    "COMMIT".into(),
+                )
+            }
+            AwaitReady { problem } => {
+                detail = Some(problem.into());
+                (
+                    Code::ERRCODE_ACTIVE_SQL_TRANSACTION,
+                    "event.await_ready() would wait for its own transaction".into(),
+                    "COMMIT".into(),
                 )
             }
             TriggerProtocol { function, problem } => (

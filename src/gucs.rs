@@ -2,6 +2,7 @@
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use std::ffi::CString;
+use std::time::Duration;
 
 /// The current session's uuid, or nothing. A setting, so that it rolls back with its transaction, `DISCARD
 /// ALL` clears it, and `SET LOCAL` works behind a transaction pooler.
@@ -45,6 +46,11 @@ pub static CAPTURE: GucSetting<bool> = GucSetting::<bool>::new(true);
 
 /// How long a first subscription tries, in milliseconds, to get the lock that creating a trigger needs.
 pub static TRACK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
+
+/// [`TRACK_TIMEOUT`] as a duration.
+pub fn track_timeout() -> Duration {
+    Duration::from_millis(TRACK_TIMEOUT.get() as u64)
+}
 
 /// Defines the settings; called once per backend, when the library is loaded.
 pub fn init() {
@@ -147,7 +153,7 @@ pub fn init() {
     GucRegistry::define_int_guc(
         c"reldiff.track_timeout",
         c"How long a first subscription tries to lock the table for creating its trigger.",
-        c"It never queues: writers do not wait behind it.",
+        c"Writers never wait longer than 100 ms for it.",
         &TRACK_TIMEOUT,
         0,
         i32::MAX,

@@ -54,6 +54,7 @@ pub extern "C-unwind" fn _PG_init() {
     tables::invalidation::init();
     capture::init(session::cover);
     session::init(capture::missed);
+    pg::worker::init(session::work);
     commit::init(
         inbox::replay,
         tables::invalidation::note_everything,

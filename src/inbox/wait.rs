@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
-use pgrx::{IntoDatum, Uuid, name, pg_sys};
+use pgrx::{Uuid, name};
 
 use super::change::Change;
 use super::functions::{changes, count};
 use super::permissions;
 use crate::change::operation::SessionId;
-use crate::error::{Error, raise};
-use crate::pg::argument;
 use crate::pg::deadline::Deadline;
 use crate::pg::memory::in_own_context;
 use crate::pg::result::{Json, Text, Xid8};
@@ -54,7 +52,7 @@ fn wait_events(
         name!(event, Json),
     ),
 > {
-    let deadline = deadline(timeout);
+    let deadline = access::deadline(timeout, "'5s'");
     let limit = count("max_events", max_events.unwrap_or(1000));
     let id = access::named_or_current(session_id.map(access::id));
     let judge = || permissions::judge(&access::session(Some(id))).then_some(());
@@ -64,25 +62,6 @@ fn wait_events(
     }
     let found = until_found(id, &deadline, || look(id, after.as_deref(), limit));
     TableIterator::new(found.unwrap_or_default())
-}
-
-/// Raises 22023 for NULL and for a negative interval.
-fn deadline(timeout: Option<Interval>) -> Deadline {
-    let Some(timeout) = timeout else {
-        raise(Error::NullArgument {
-            argument: "timeout",
-        })
-    };
-    Deadline::after(&timeout).unwrap_or_else(|| {
-        let text = timeout
-            .into_datum()
-            .map(|timeout| argument::output(timeout, pg_sys::INTERVALOID));
-        raise(Error::BadOption {
-            option: "timeout",
-            value: String::from_utf8_lossy(&text.unwrap_or_default()).into_owned(),
-            allowed: "'5s'",
-        })
-    })
 }
 
 /// The session's events after the cursor as of now, if there are any.

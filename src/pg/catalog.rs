@@ -20,6 +20,35 @@ pub unsafe fn cached<Form, T>(row: HeapTuple, read: impl FnOnce(&Form) -> T) -> 
     }
 }
 
+/// Whether the row was written by this transaction, so that no other one sees it yet.
+///
+/// # Safety
+/// The row is valid.
+pub unsafe fn is_own(row: HeapTuple) -> bool {
+    // SAFETY: the caller's promise; the row is one of a table's, whose header has these fields.
+    unsafe {
+        let header = (*row).t_data;
+        let is_committed = u32::from((*header).t_infomask) & pg_sys::HEAP_XMIN_COMMITTED != 0;
+        !is_committed
+            && pg_sys::TransactionIdIsCurrentTransactionId((*header).t_choice.t_heap.t_xmin)
+    }
+}
+
+/// Whether this transaction has created or altered a function, so that no other one sees it as it is.
+pub fn is_own_function(function: Oid) -> bool {
+    // SAFETY: a row that is found stays until it is released.
+    unsafe {
+        let row =
+            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, function.into());
+        if row.is_null() {
+            return false;
+        }
+        let is_own = is_own(row);
+        pg_sys::ReleaseSysCache(row);
+        is_own
+    }
+}
+
 /// What `read` takes of the rows of a catalog with this oid in this column, with which the index begins; null reads as the
 /// server itself does.
 ///

@@ -98,3 +98,22 @@ pub fn notify_queue_bytes() -> f64 {
     let pages = 1 << 20;
     f64::from(pages) * f64::from(pg_sys::BLCKSZ)
 }
+
+/// `pqsignal(SIGTERM, die)`: a background process that is told to end does so where interrupts are looked for.
+pub fn die_at_termination() {
+    // SAFETY: the handler is the server's own.
+    unsafe {
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(super::ffi::die));
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(super::ffi::die));
+    }
+}
+
+/// `vxid`: which virtual transaction holds a lock.
+pub fn vxid(lock: &pg_sys::LockInstanceData) -> (i32, u32) {
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    return (lock.vxid.procNumber, lock.vxid.localTransactionId);
+    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+    (lock.backend, lock.lxid)
+}

@@ -18,6 +18,8 @@ unsafe extern "C-unwind" {
     // utils/elog.h
     fn err_generic_string(field: c_int, value: *const c_char) -> c_int;
 
+    // tcop/tcopprot.h; pgrx binds it, but not so that it can be a signal handler.
+    pub fn die(signal: c_int);
     // utils/bytea.h
     pub static mut bytea_output: c_int;
 }

@@ -1,6 +1,10 @@
 //! Heavyweight locks, held to the end of the transaction.
 
+use std::time::{Duration, Instant};
+
 use pgrx::pg_sys::{self, Oid};
+
+use super::setting;
 
 /// The sub-object that our locks name: SQL commands lock the whole of an object, so that none of them can be
 /// in our way, or we in theirs.
@@ -40,6 +44,53 @@ pub fn try_relation_share_row_exclusive(relation: Oid) -> bool {
 pub fn try_relation_access_exclusive(relation: Oid) -> bool {
     // SAFETY: plain values.
     unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::AccessExclusiveLock as i32) }
+}
+
+/// Takes SHARE ROW EXCLUSIVE on relations, after those who are in the way; who comes meanwhile waits behind us. Raises
+/// 55P03 for the waits that would last longer than until `deadline`, also for those of what is done afterwards in the
+/// same transaction.
+pub fn relations_share_row_exclusive(relations: &[Oid], deadline: Instant) {
+    for &relation in relations {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // 0 would be without end.
+        setting::set_local_number(c"lock_timeout", left.as_millis().max(1) as i32);
+        // SAFETY: plain values; the server raises if the wait lasts too long.
+        unsafe { pg_sys::LockRelationOid(relation, pg_sys::ShareRowExclusiveLock as i32) }
+    }
+    // A timeout that has just struck must not do so later.
+    pgrx::check_for_interrupts!();
+}
+
+/// After so long a wait the server looks for deadlocks, and fails one of those who wait.
+pub fn deadlock_timeout() -> Duration {
+    // SAFETY: a setting's variable.
+    Duration::from_millis(unsafe { pg_sys::DeadlockTimeout } as u64)
+}
+
+/// What the transaction has locked of a relation itself, as far as it concerns who takes SHARE ROW EXCLUSIVE on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// Nothing that keeps others from taking it.
+    Compatible,
+    /// A lock that keeps others from taking it.
+    InTheWay,
+    /// The same lock, or more.
+    Sufficient,
+}
+
+/// What the transaction has locked of a relation itself.
+pub fn own(relation: Oid) -> Own {
+    let holds = |mode: u32| {
+        // SAFETY: plain values.
+        unsafe { pg_sys::CheckRelationOidLockedByMe(relation, mode as i32, true) }
+    };
+    if holds(pg_sys::ShareRowExclusiveLock) {
+        Own::Sufficient
+    } else if holds(pg_sys::RowExclusiveLock) {
+        Own::InTheWay
+    } else {
+        Own::Compatible
+    }
 }
 
 /// Keeps the writer's own `lock_timeout` from failing its commit in the locks that are left to take: ours

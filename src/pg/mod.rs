@@ -32,3 +32,5 @@ pub mod transaction;
 pub mod trigger;
 pub mod tuple;
 pub mod waiting;
+pub mod worker;
+pub mod writers;

@@ -8,6 +8,12 @@ pub fn set_local(name: &CStr, value: &CStr) {
     set(name, value, pg_sys::GucAction::GUC_ACTION_LOCAL);
 }
 
+/// As [`set_local`], to a number.
+pub fn set_local_number(name: &CStr, value: i32) {
+    let value = std::ffi::CString::new(value.to_string()).expect("digits hold no NUL");
+    set_local(name, &value);
+}
+
 /// `SET`: for the rest of the session, unless the transaction is rolled back.
 pub fn set_session(name: &CStr, value: &CStr) {
     set(name, value, pg_sys::GucAction::GUC_ACTION_SET);

@@ -54,6 +54,11 @@ pub fn catch<T>(body: impl FnOnce() -> T) -> Option<T> {
 
 /// As [`catch`]; says what was raised.
 pub fn catch_error<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    catch_report(body).map_err(|(_, message)| message)
+}
+
+/// As [`catch`]; says what was raised, and its SQLSTATE.
+pub fn catch_report<T>(body: impl FnOnce() -> T) -> Result<T, (PgSqlErrorCode, String)> {
     let saved = Saved::begin();
     let body = AssertUnwindSafe(body);
     pgrx::PgTryBuilder::new(AssertUnwindSafe(move || {
@@ -71,7 +76,7 @@ pub fn catch_error<T>(body: impl FnOnce() -> T) -> Result<T, String> {
         if concerns_the_backend(report.sql_error_code()) {
             error.rethrow()
         }
-        Err(report.message().to_owned())
+        Err((report.sql_error_code(), report.message().to_owned()))
     })
     .execute()
 }

@@ -162,6 +162,7 @@ impl Scan<'_> {
             }
             let mut row = Row {
                 id: RowId((*tuple).t_self),
+                tuple,
                 values: [Datum::null(); MAX_COLUMNS],
                 nulls: [true; MAX_COLUMNS],
                 scan: PhantomData,
@@ -198,6 +199,7 @@ impl Drop for Scan<'_> {
 /// than it has is a bug of the caller that the types below cannot exclude, so each is read in one place.
 pub struct Row<'scan> {
     pub id: RowId,
+    tuple: pg_sys::HeapTuple,
     values: [Datum; MAX_COLUMNS],
     nulls: [bool; MAX_COLUMNS],
     scan: PhantomData<&'scan ()>,
@@ -212,6 +214,12 @@ impl Row<'_> {
     fn required(&self, column: i16) -> Datum {
         self.datum(column)
             .expect("a NOT NULL column of our own tables")
+    }
+
+    /// Whether this transaction has written the row, so that no other one sees it yet.
+    pub fn is_own(&self) -> bool {
+        // SAFETY: the tuple stays as long as the row.
+        unsafe { super::catalog::is_own(self.tuple) }
     }
 
     pub fn bool(&self, column: i16) -> bool {

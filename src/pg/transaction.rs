@@ -34,6 +34,12 @@ pub fn top_xid() -> u64 {
     unsafe { pg_sys::GetTopFullTransactionId() }.value
 }
 
+/// Whether a top-level transaction of this id, as its last 32 bits, has begun and not ended.
+pub fn is_running(xid: u32) -> bool {
+    // SAFETY: a plain value; reads shared memory.
+    unsafe { pg_sys::TransactionIdIsInProgress(xid.into()) }
+}
+
 /// Every transaction that is still running, or will begin, has a top-level id of at least this.
 pub fn oldest_running_xid() -> u64 {
     // SAFETY: a transaction is open and has taken its first snapshot; the server keeps the latest one.

@@ -1,13 +1,17 @@
 //! Sessions and subscriptions: what SQL callers set up before anything is captured.
 
+mod background;
 mod identifier;
 mod key;
 mod options;
+mod ready;
 mod sessions;
 mod subscribe;
 mod subscriptions;
 mod tracking;
+mod triggers;
 mod untrack;
 mod verify;
 
+pub use background::work;
 pub use tracking::{cover, init};

@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 use pgrx::{AnyElement, Uuid};
 
+use super::background::WithoutWorker;
 use super::{identifier, key, subscriptions, tracking};
 use crate::change::event::Readable;
 use crate::error::{Error, raise};
@@ -266,5 +267,5 @@ fn track(relation: Option<AnyElement>) {
             owner,
         });
     }
-    tracking::ensure(&description);
+    tracking::ensure(&description, WithoutWorker::CreateHere);
 }

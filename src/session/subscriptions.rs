@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use pgrx::pg_sys::Oid;
 
+use super::background::WithoutWorker;
 use super::tracking;
 use crate::change::operation::SubscriptionType;
 use crate::error::{Error, raise};
@@ -29,11 +30,11 @@ pub fn subscribe(
     let description = watchable(relation);
     let target = target(&description);
     check_select(&session, &description, &target);
+    // First: who is already there may have missed something, but not who only comes now.
+    tracking::ensure(&description, WithoutWorker::Raise);
     session::lock(session.id);
     // It may have been deleted while we waited.
     let session = access::session(Some(session.id));
-    // First: who is already there may have missed something, but not who only comes now.
-    tracking::ensure(&description);
     if let Some(id) = subscription::find(session.id, relation, &target) {
         return id;
     }
@@ -95,6 +96,14 @@ pub fn watchable(oid: Oid) -> Description {
             name: oid.to_u32().to_string(),
         });
     };
+    if let Some(error) = unwatchable(&description) {
+        raise(error);
+    }
+    description
+}
+
+/// Why the relation's rows cannot be told, if they cannot.
+pub fn unwatchable(description: &Description) -> Option<Error> {
     let relation = description.display();
     let kind = match description.kind {
         Kind::View => Some("view"),
@@ -103,24 +112,24 @@ pub fn watchable(oid: Oid) -> Description {
         Kind::Other => Some("relation of another kind"),
         Kind::Table | Kind::PartitionedTable => None,
     };
-    if relation::is_system(&description) {
-        raise(Error::SystemTable { relation });
+    if relation::is_system(description) {
+        return Some(Error::SystemTable { relation });
     }
     if let Some(kind) = kind {
-        raise(Error::NotATable { relation, kind });
+        return Some(Error::NotATable { relation, kind });
     }
     match description.persistence {
-        Persistence::Temporary => raise(Error::TemporaryTable { relation }),
-        Persistence::Unlogged => raise(Error::UnloggedTable { relation }),
+        Persistence::Temporary => return Some(Error::TemporaryTable { relation }),
+        Persistence::Unlogged => return Some(Error::UnloggedTable { relation }),
         Persistence::Permanent => {}
     }
     if description.row_security {
-        raise(Error::RowSecurity { relation });
-    }
-    if description.key.is_empty() {
-        raise(Error::NoPrimaryKey { relation });
+        return Some(Error::RowSecurity { relation });
     }
     description
+        .key
+        .is_empty()
+        .then_some(Error::NoPrimaryKey { relation })
 }
 
 /// The number of a column; raises 42703, and 0A000 for a virtual one, which has no stored value.

@@ -1,4 +1,4 @@
-//! The triggers of a tracked relation and of what it contains.
+//! Which triggers a tracked relation and what it contains have, and who creates them.
 //!
 //! A relation has a row trigger, which the server clones to its partitions, while each inheritance child gets its
 //! own; and each of them has a TRUNCATE trigger, which is never cloned.
@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::Oid;
 
+use super::background::{self, WithoutWorker};
+use super::triggers::Trigger;
 use crate::error::{Error, raise};
 use crate::gucs;
 use crate::pg::relation::{self, Description, Kind, Persistence};
-use crate::pg::trigger::{self, After, Fires};
-use crate::pg::{command, inheritance, lock, name, subtransaction, transaction};
+use crate::pg::trigger;
+use crate::pg::{catalog, inheritance, lock, name, subtransaction, transaction};
 use crate::tables::registry::registry;
 use crate::tables::tracked;
 
@@ -29,143 +31,51 @@ pub fn init(missed: fn(Oid)) {
     MISSED.set(Some(missed));
 }
 
-/// The triggers that a relation can need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    Row,
-    Truncate,
-}
-
-/// What a relation has of a trigger that it needs.
-enum State {
-    Fires,
-    /// A trigger of ours that somebody has disabled, or made to fire at times only.
-    Disabled {
-        name: String,
-    },
-    /// None; this name is free.
-    Missing {
-        name: String,
-    },
-}
-
-impl Trigger {
-    fn function(self) -> Oid {
-        match self {
-            Self::Row => registry().capture_row,
-            Self::Truncate => registry().capture_truncate,
-        }
-    }
-
-    fn after(self) -> After {
-        match self {
-            Self::Row => After::RowChange,
-            Self::Truncate => After::Truncate,
-        }
-    }
-
-    /// A trigger of ours is known by its function: it may have been renamed, and a user's may have its name.
-    pub fn is_ours(self, trigger: &trigger::Trigger) -> bool {
-        trigger.function == self.function()
-    }
-
-    /// Whether this is one of ours that nobody has made to fire for some changes only.
-    pub fn is_whole(self, trigger: &trigger::Trigger) -> bool {
-        self.is_ours(trigger) && trigger.after == Some(self.after())
-    }
-
-    /// Whether one of these is ours and fires for every change and every writer. `clones`: whether that of a partitioned
-    /// table above will do.
-    fn is_among(self, triggers: &[trigger::Trigger], clones: bool) -> bool {
-        triggers.iter().any(|trigger| {
-            self.is_whole(trigger)
-                && trigger.fires == Fires::Always
-                && (clones || !trigger.is_clone)
-        })
-    }
-
-    fn state(self, description: &Description, clones: bool) -> State {
-        let triggers = trigger::of(description.oid);
-        if self.is_among(&triggers, clones) {
-            return State::Fires;
-        }
-        let usable =
-            |trigger: &&trigger::Trigger| self.is_whole(trigger) && (clones || !trigger.is_clone);
-        if let Some(disabled) = triggers.iter().find(usable) {
-            return State::Disabled {
-                name: name::quoted(&disabled.name),
-            };
-        }
-        let name = match self {
-            // A table with a trigger of the same name could not become its partition any more.
-            Self::Row if description.is_partitioned() => {
-                format!(
-                    "reldiff_row_{:016x}",
-                    u64::from_le_bytes(transaction::random())
-                )
-            }
-            Self::Row => "reldiff_row".to_owned(),
-            Self::Truncate => "reldiff_truncate".to_owned(),
-        };
-        let is_free = |name: &String| {
-            triggers
-                .iter()
-                .all(|trigger| trigger.name != name.as_bytes())
-        };
-        let mut names =
-            std::iter::once(name.clone()).chain((1..).map(|number| format!("{name}_{number}")));
-        State::Missing {
-            name: names.find(is_free).expect("one of endlessly many is free"),
-        }
-    }
-
-    /// Creates the trigger if it is missing, and makes it fire for every writer if it does not: rows that replication
-    /// applies are changes, too.
-    fn ensure(self, description: &Description, clones: bool) {
-        match self.state(description, clones) {
-            State::Fires => {}
-            State::Disabled { name } => {
-                let table = description.display();
-                command::run_as(
-                    description.owner,
-                    &format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"),
-                );
-            }
-            State::Missing { name } => {
-                let extension = registry().extension;
-                trigger::create(
-                    description.oid,
-                    &name,
-                    self.after(),
-                    self.function(),
-                    extension,
-                );
-            }
-        }
-    }
-}
-
-/// Creates the triggers that the relation and what it contains need, and enables those that are disabled. The locks
-/// that this needs would queue writers behind us, so they are only taken when all are free: raises 55P03 if
-/// they were not for `reldiff.track_timeout`, and what [`Error::Member`] and [`Error::MemberKey`] say.
-pub fn ensure(description: &Description) {
+/// Sees to it that the relation and what it contains have the triggers that they need, enabled. A background process creates
+/// them, so that the caller, who may idle in its transaction, holds no lock that writers would wait for. Only what
+/// no other transaction could do is done here: the caller has the relation for itself, or has just created the extension.
+///
+/// Raises 55P03 if the locks were not to be had for `reldiff.track_timeout`, 25001 if the caller itself is in the way, and what
+/// [`Error::Member`] and [`Error::MemberKey`] say.
+pub fn ensure(description: &Description, without_worker: WithoutWorker) {
     if is_tracked(description) {
         return;
     }
-    lock(description, || {
-        std::iter::once(description.oid)
-            .chain(inheritance::descendants(description.oid))
-            .collect()
-    });
-    // Attached while we looked and locked: as it is now that nobody can change it any more.
-    let members = inheritance::descendants(description.oid);
-    let descriptions: Vec<Description> = members
-        .iter()
-        .filter_map(|&member| relation::describe(member))
-        .collect();
-    for member in &descriptions {
-        check(description, member);
+    check_members(description);
+    let is_only_here = catalog::is_own_function(registry().capture_row)
+        || lock::own(description.oid) == lock::Own::Sufficient;
+    if !is_only_here {
+        let relations = relations(description.oid);
+        if let Some(&own) = relations
+            .iter()
+            .find(|&&relation| lock::own(relation) != lock::Own::Compatible)
+        {
+            raise(Error::TrackInTransaction {
+                relation: description.display(),
+                locked: relation::peek(own).map_or_else(String::new, |own| own.display()),
+            });
+        }
+        if background::create(description, without_worker) {
+            return;
+        }
     }
+    lock(description, || relations(description.oid));
+    check_members(description);
+    create(description);
+}
+
+/// The relation and what it contains, in the order in which whoever locks them all does so.
+pub(super) fn relations(oid: Oid) -> Vec<Oid> {
+    let mut relations: Vec<Oid> = inheritance::descendants(oid).into_iter().collect();
+    relations.sort_unstable_by_key(|relation| relation.to_u32());
+    relations.insert(0, oid);
+    relations
+}
+
+/// Creates the triggers that are missing and enables those that are disabled, of the relation and of what it contains, all
+/// of which the transaction has locked against writers.
+pub(super) fn create(description: &Description) {
+    let members = inheritance::descendants(description.oid);
     let was_tracked = tracked::key(description.oid).is_some();
     let was_covered =
         has_triggers(description, &members) && members == tracked::descendants(description.oid);
@@ -181,15 +91,15 @@ pub fn ensure(description: &Description) {
     transaction::next_command();
     Trigger::Row.ensure(description, false);
     Trigger::Truncate.ensure(description, false);
-    for member in &descriptions {
-        cover_one(description, member);
-    }
+    members
+        .iter()
+        .filter_map(|&member| relation::describe(member))
+        .for_each(|member| cover_one(description, &member));
 }
 
 /// Locks relations against writers, all or none: whoever writes to one meanwhile need not wait for us. Raises 55P03 if
 /// they were not free for `reldiff.track_timeout`.
 fn lock(description: &Description, relations: impl Fn() -> Vec<Oid>) {
-    let timeout = Duration::from_millis(gucs::TRACK_TIMEOUT.get() as u64);
     let begun = Instant::now();
     let try_lock = || {
         relations()
@@ -197,7 +107,7 @@ fn lock(description: &Description, relations: impl Fn() -> Vec<Oid>) {
             .all(lock::try_relation_share_row_exclusive)
     };
     while !subtransaction::attempt(try_lock) {
-        if begun.elapsed() >= timeout {
+        if begun.elapsed() >= gucs::track_timeout() {
             raise(Error::TrackTimeout {
                 relation: description.display(),
             });
@@ -207,7 +117,7 @@ fn lock(description: &Description, relations: impl Fn() -> Vec<Oid>) {
 }
 
 /// Whether the relation has its triggers, and what it contains was covered when it came and can still be told.
-fn is_tracked(description: &Description) -> bool {
+pub(super) fn is_tracked(description: &Description) -> bool {
     let descendants = inheritance::descendants(description.oid);
     let can_be_told = |relation: &Oid| {
         matches!(
@@ -251,30 +161,45 @@ fn cover_one(description: &Description, member: &Description) {
     Trigger::Truncate.ensure(member, false);
 }
 
-/// Raises for a descendant whose rows could not be told.
-fn check(description: &Description, member: &Description) {
+/// Raises if the relation contains something whose rows could not be told.
+pub(super) fn check_members(description: &Description) {
+    if let Some(error) = unwatchable_member(description) {
+        raise(error);
+    }
+}
+
+/// What is wrong with something that the relation contains: its rows could not be told.
+pub(super) fn unwatchable_member(description: &Description) -> Option<Error> {
+    relations(description.oid)[1..]
+        .iter()
+        .filter_map(|&member| relation::peek(member))
+        .find_map(|member| unwatchable(description, &member))
+}
+
+fn unwatchable(description: &Description, member: &Description) -> Option<Error> {
     let refuse = |kind| {
-        raise(Error::Member {
+        Some(Error::Member {
             relation: description.display(),
             member: member.display(),
             kind,
         })
     };
     match (member.kind, member.persistence) {
-        (Kind::ForeignTable, _) => refuse("foreign"),
-        (_, Persistence::Unlogged) => refuse("unlogged"),
+        (Kind::ForeignTable, _) => return refuse("foreign"),
+        (_, Persistence::Unlogged) => return refuse("unlogged"),
         _ => {}
     }
-    if !description.is_partitioned() && !member.has_key_of(description) {
-        let names = description.key.iter().filter_map(|&column| {
-            let column = description.column(column)?;
-            Some(name::quoted(&column.name))
-        });
-        raise(Error::MemberKey {
-            relation: description.display(),
-            member: member.display(),
-            key: names.collect::<Vec<_>>().join(", "),
-            own_key: !member.key.is_empty(),
-        });
+    if description.is_partitioned() || member.has_key_of(description) {
+        return None;
     }
+    let names = description.key.iter().filter_map(|&column| {
+        let column = description.column(column)?;
+        Some(name::quoted(&column.name))
+    });
+    Some(Error::MemberKey {
+        relation: description.display(),
+        member: member.display(),
+        key: names.collect::<Vec<_>>().join(", "),
+        own_key: !member.key.is_empty(),
+    })
 }

@@ -8,7 +8,7 @@ use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
 use super::identifier;
-use super::tracking::Trigger;
+use super::triggers::Trigger;
 use crate::error::{Error, raise};
 use crate::gucs;
 use crate::pg::relation::{self, Description, Kind};

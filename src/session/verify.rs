@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
-use super::tracking::Trigger;
+use super::triggers::Trigger;
 use crate::change::operation::ColumnNumber;
 use crate::error::literal;
 use crate::pg::inheritance;

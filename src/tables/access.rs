@@ -1,12 +1,15 @@
-//! Who may use a session: only members of its owner role. The uuid is an address, not a secret.
+//! Who may use a session: only members of its owner role. The uuid is an address, not a secret. And the arguments that
+//! functions of sessions share.
 
-use pgrx::Uuid;
+use pgrx::datum::Interval;
+use pgrx::{IntoDatum, Uuid, pg_sys};
 
 use super::session::{self, Session};
 use crate::change::operation::SessionId;
 use crate::error::{Error, raise};
 use crate::gucs;
-use crate::pg::{role, setting};
+use crate::pg::deadline::Deadline;
+use crate::pg::{argument, role, setting};
 
 /// The session that a function is to use: the one that is named, or else the current one. Raises 55000
 /// without one, 42501 if it is not the caller's or does not exist (42704 for a superuser, to whom no session
@@ -71,4 +74,24 @@ pub fn id(argument: Uuid) -> SessionId {
 
 pub fn uuid(id: SessionId) -> Uuid {
     Uuid::from_bytes(id.into_bytes())
+}
+
+/// Until when a function with this argument `timeout` waits. Raises 22023 for NULL and for a negative interval; `usual` is
+/// one that makes sense.
+pub fn deadline(timeout: Option<Interval>, usual: &'static str) -> Deadline {
+    let Some(timeout) = timeout else {
+        raise(Error::NullArgument {
+            argument: "timeout",
+        })
+    };
+    Deadline::after(&timeout).unwrap_or_else(|| {
+        let text = timeout
+            .into_datum()
+            .map(|timeout| argument::output(timeout, pg_sys::INTERVALOID));
+        raise(Error::BadOption {
+            option: "timeout",
+            value: String::from_utf8_lossy(&text.unwrap_or_default()).into_owned(),
+            allowed: usual,
+        })
+    })
 }

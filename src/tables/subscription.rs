@@ -1,5 +1,7 @@
 //! The four subscription tables, which share their first columns.
 
+use std::collections::HashSet;
+
 use pgrx::pg_sys::{Datum, Oid};
 
 use super::registry::{Registry, registry};
@@ -177,6 +179,30 @@ pub fn insert(id: uuid::Uuid, session: SessionId, relation: Oid, target: &Target
         }
     }
     Table::open_to_write(table).insert_row(&values);
+}
+
+/// What a session has subscribed to.
+#[derive(Default)]
+pub struct Subscribed {
+    pub relations: HashSet<Oid>,
+    /// Whether one of the subscriptions is this transaction's own, which no other one knows yet.
+    pub is_new: bool,
+}
+
+/// What the session has subscribed to, as of now.
+pub fn subscribed(session: SessionId) -> Subscribed {
+    let registry = registry();
+    let mut subscribed = Subscribed::default();
+    for granularity in GRANULARITIES {
+        let (table, _, by_session, _) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        let mut scan = table.scan(by_session, &[Key::uuid(SESSION, session)], Read::Latest);
+        while let Some(row) = scan.next() {
+            subscribed.relations.insert(row.oid(RELATION));
+            subscribed.is_new |= row.is_own();
+        }
+    }
+    subscribed
 }
 
 /// A subscription that was deleted.

@@ -138,7 +138,7 @@ select show($$ select session_create(attach => false) $$);
 set local reldiff.sessions_per_role = 0;
 set local reldiff.subscriptions_per_role = 1;
 select subscribe_table('person') is not null;
-select show($$ select subscribe_table('pair') $$);
+select show($$ select subscribe_column('person', 'name') $$);
 select subscribe_table('person') is not null;
 rollback;
 -- BadOption
@@ -154,9 +154,11 @@ select show($$ select wait_events(max_events => 0) $$);
 select show($$ select wait_events(timeout => '-1 hour') $$);
 select show($$ select feed(session_current(), page_size => -1) $$);
 select show($$ select subscribe_row(meta.row_id('public', 'pair', array['a', 'b'], array['1'])) $$);
+select show($$ select await_ready(timeout => '-1 ms') $$);
 -- NullArgument
 select show($$ select session_use(null) $$);
 select show($$ select session_attach(null) $$);
+select show($$ select await_ready(timeout => null) $$);
 select show($$ select subscribe_table(null::uuid, meta.relation_id('public', 'person')) $$);
 select show($$ select subscribe_table(null::text) $$);
 select show($$ select subscribe_table(null::regclass) $$);
@@ -217,6 +219,35 @@ select show($$ select event.untrack('public.pair') $$);
 reset role;
 -- Subscribed
 select show($$ select untrack('person'::regclass) $$);
+-- TrackWorker
+create function refuse() returns event_trigger language plpgsql as $$ begin raise exception 'refused'; end $$;
+alter table pair disable trigger reldiff_row;
+create event trigger refuse on ddl_command_start when tag in ('ALTER TABLE') execute function refuse();
+select show($$ select track('pair') $$);
+drop event trigger refuse;
+select show($$ select track('pair') $$);
+-- TrackInTransaction
+create table written (id integer primary key);
+create table written_child (primary key (id)) inherits (written);
+begin;
+insert into written values (1);
+select show($$ select subscribe_table('written') $$);
+rollback;
+begin;
+insert into written_child values (1);
+select show($$ select track('written') $$);
+commit;
+select show($$ select track('written') $$);
+-- AwaitReady
+begin;
+select subscribe_row('person', 77) is not null;
+select show($$ select await_ready() $$);
+rollback;
+begin;
+update person set name = 'my own';
+select show($$ select await_ready(timeout => '0') $$);
+rollback;
+select await_ready();
 -- TriggerProtocol
 create table misused (id integer primary key);
 create trigger too_early before insert on misused for each row execute function event.capture_row();

@@ -140,7 +140,7 @@ select diff() offset 1;
 select count(distinct xid), array_agg(event->>'last') from events() where column_name is not null;
 select ack(cursor());
 
--- A subscription that is rolled back gets nothing, one that is taken back and rolled back keeps getting.
+-- A subscription that is rolled back gets nothing, though its table stays tracked; one that is taken back and rolled back keeps getting.
 begin;
 select subscribe_row('child', 1) is not null, subscribe_table('child') is not null;
 rollback;
