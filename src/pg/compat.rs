@@ -82,6 +82,23 @@ pub fn wait_event(name: &'static std::ffi::CStr) -> u32 {
     number.unwrap_or(pg_sys::PG_WAIT_EXTENSION)
 }
 
+/// `LockHeldByMe`: whether the transaction has this very lock.
+///
+/// # Safety
+/// A valid tag and mode.
+pub unsafe fn lock_held_by_me(tag: &pg_sys::LOCKTAG, mode: pg_sys::LOCKMODE) -> bool {
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    // SAFETY: the caller's promise.
+    unsafe {
+        pg_sys::LockHeldByMe(tag, mode, false)
+    }
+    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+    // SAFETY: the caller's promise.
+    unsafe {
+        pg_sys::LockHeldByMe(tag, mode)
+    }
+}
+
 #[cfg(any(feature = "pg17", feature = "pg18"))]
 unsafe extern "C" {
     // commands/async.h

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::{self, Oid};
 
-use super::setting;
+use super::{compat, setting};
 
 /// The sub-object that our locks name: SQL commands lock the whole of an object, so that none of them can be
 /// in our way, or we in theirs.
@@ -80,16 +80,38 @@ pub enum Own {
 
 /// What the transaction has locked of a relation itself.
 pub fn own(relation: Oid) -> Own {
-    let holds = |mode: u32| {
-        // SAFETY: plain values.
-        unsafe { pg_sys::CheckRelationOidLockedByMe(relation, mode as i32, true) }
-    };
-    if holds(pg_sys::ShareRowExclusiveLock) {
+    let has_one_of = |modes: [u32; 3]| modes.into_iter().any(|mode| is_own(relation, mode));
+    if has_one_of([
+        pg_sys::ShareRowExclusiveLock,
+        pg_sys::ExclusiveLock,
+        pg_sys::AccessExclusiveLock,
+    ]) {
         Own::Sufficient
-    } else if holds(pg_sys::RowExclusiveLock) {
+    } else if has_one_of([
+        pg_sys::RowExclusiveLock,
+        pg_sys::ShareUpdateExclusiveLock,
+        pg_sys::ShareLock,
+    ]) {
         Own::InTheWay
     } else {
         Own::Compatible
+    }
+}
+
+/// Whether the transaction has this lock on a relation of the database. (`CheckRelationOidLockedByMe` is missing in early
+/// minor releases.)
+pub fn is_own(relation: Oid, mode: u32) -> bool {
+    // SAFETY: plain values; the tag is the one that LockRelationOid makes.
+    unsafe {
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
+            locktag_field2: relation.to_u32(),
+            locktag_field3: 0,
+            locktag_field4: 0,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
+            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        };
+        compat::lock_held_by_me(&tag, mode as i32)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use pgrx::pg_sys::{self, Oid};
 
-use super::compat;
+use super::{compat, lock};
 
 /// The locks that a transaction has on a relation to which it has written, or may write without asking for another one:
 /// ROW EXCLUSIVE and stronger, but for that of VACUUM and ANALYZE.
@@ -25,10 +25,7 @@ pub struct Writer {
 
 /// Whether the transaction itself has such a lock on the relation.
 pub fn is_own(relation: Oid) -> bool {
-    WRITING.iter().any(|&lock| {
-        // SAFETY: plain values.
-        unsafe { pg_sys::CheckRelationOidLockedByMe(relation, lock as i32, false) }
-    })
+    WRITING.iter().any(|&mode| lock::is_own(relation, mode))
 }
 
 /// Who has such a lock on one of these relations of this database, and has not ended.
