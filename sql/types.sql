@@ -22,6 +22,7 @@ COMMENT ON SCHEMA meta IS 'Identifiers of schemas, relations, columns, rows, fie
 GRANT USAGE ON SCHEMA event, meta TO PUBLIC;
 
 -- Identifiers. Names are exact, without quotes: meta.relation_id('public', 'My Table').
+-- A key of any type becomes text with every digit, and such that it is read as the same value under all settings.
 
 CREATE TYPE meta.schema_id AS (name text);
 CREATE TYPE meta.relation_id AS (schema_name text, name text);
@@ -51,7 +52,8 @@ CREATE FUNCTION meta.row_id(schema_name text, relation_name text, pk_column_name
 COMMENT ON FUNCTION meta.row_id(text, text, text, text) IS 'The identifier of a row, its key as text';
 
 CREATE FUNCTION meta.row_id(schema_name text, relation_name text, pk_column_name text, pk_value anyelement) RETURNS meta.row_id
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT ROW($1, $2, ARRAY[$3], ARRAY[$4::pg_catalog.text])::meta.row_id $$;
+    LANGUAGE sql STABLE PARALLEL SAFE SET extra_float_digits = 1 SET datestyle = 'ISO'
+    AS $$ SELECT ROW($1, $2, ARRAY[$3], ARRAY[$4::pg_catalog.text])::meta.row_id $$;
 COMMENT ON FUNCTION meta.row_id(text, text, text, anyelement) IS 'The identifier of a row, its key of any type';
 
 CREATE FUNCTION meta.row_id(schema_name text, relation_name text, pk_column_names text[], pk_values text[]) RETURNS meta.row_id
@@ -63,7 +65,8 @@ CREATE FUNCTION meta.field_id(schema_name text, relation_name text, pk_column_na
 COMMENT ON FUNCTION meta.field_id(text, text, text, text, text) IS 'The identifier of a field, its key as text';
 
 CREATE FUNCTION meta.field_id(schema_name text, relation_name text, pk_column_name text, pk_value anyelement, column_name text) RETURNS meta.field_id
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT ROW($1, $2, ARRAY[$3], ARRAY[$4::pg_catalog.text], $5)::meta.field_id $$;
+    LANGUAGE sql STABLE PARALLEL SAFE SET extra_float_digits = 1 SET datestyle = 'ISO'
+    AS $$ SELECT ROW($1, $2, ARRAY[$3], ARRAY[$4::pg_catalog.text], $5)::meta.field_id $$;
 COMMENT ON FUNCTION meta.field_id(text, text, text, anyelement, text) IS 'The identifier of a field, its key of any type';
 
 CREATE FUNCTION meta.field_id(schema_name text, relation_name text, pk_column_names text[], pk_values text[], column_name text) RETURNS meta.field_id

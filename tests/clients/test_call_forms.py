@@ -161,3 +161,25 @@ def test_a_key_of_any_type_resolves(connect, relation):
             states.setdefault(refused.value.sqlstate, set()).add(kind)
         assert states.pop("42725") == NEED_A_CAST
         assert list(states) == ["22023"]
+
+
+KEYS = {
+    "float8": ("extra_float_digits = -10", "0.1::float8 + 0.2::float8", "0.30000000000000004"),
+    # 03:00 in Jerusalem is called by the same letters.
+    "timestamptz": ("timezone = 'Asia/Kolkata'; set datestyle = 'SQL, DMY'", "'2026-03-02 03:00+05:30'::timestamptz", "2026-03-01 21:30:00+00"),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_identifier_keeps_the_key(connect, kind):
+    """Whatever the caller has set, the row is the one whose key was given."""
+    settings, value, text = KEYS[kind]
+    connection = connect()
+    connection.execute(f"create table measure (id {kind} primary key, n integer)")
+    connection.execute("set search_path = event")
+    connection.execute("select session_create(attach => false)")
+    connection.execute(f"set {settings}")
+    for call in (f"subscribe_row('public.measure', {value})", f"subscribe_row(meta.row_id('public', 'measure', 'id', {value}))",
+                 f"subscribe_row(meta.field_id('public', 'measure', 'id', {value}, 'n')::meta.row_id)"):
+        connection.execute(f"select {call}")
+    assert connection.execute("select key from subscription").fetchall() == [([text],)]

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import threading
 
 import pytest
 from psycopg import errors
@@ -215,3 +216,63 @@ def test_listening_beside_a_pooler(connect, pooler, item):
         writer.execute("delete from item where id = 'b'")
     heard = [parse(text) for _, text in listener.payloads()]
     assert heard == events(client, session) and len(heard) == 2
+
+
+def test_long_poll_behind_a_pooler(pooler, item):
+    """It waits on a connection of the pool, wakes when another of its connections commits, and leaves nothing there."""
+    pool = pooler(size=2)
+    sessions = {row: new_session(item) for row in "ab"}
+    for row, session in sessions.items():
+        item.execute("select event.subscribe_row('item', %s, session_id => %s)", (row, session))
+    rounds, used = 40, set()
+
+    def polling() -> None:
+        """By turns for both sessions, so that the connection on which one has waited serves the other."""
+        with pool.connect() as client:
+            cursors = dict.fromkeys(sessions)
+            for n in range(1, rounds + 1):
+                for row, session in sessions.items():
+                    with client.transaction():
+                        client.execute("select event.session_use(%s, is_local => true)", (session,))
+                        cursor, key, value = client.execute(
+                            "select cursor, key ->> 'id', value::text from event.wait_events(after => %s, timeout => '60s')",
+                            (cursors[row],)).fetchone()
+                        used.add(backend(client))
+                    assert (key, int(value)) == (row, n)
+                    cursors[row] = cursor
+                    assert current(client) is None
+                    go_on.release()
+
+    def writing() -> None:
+        with pool.connect() as writer:
+            for _ in range(rounds):
+                for row in sessions:
+                    writer.execute("update item set v = v + 1 where id = %s", (row,))
+                    assert go_on.acquire(timeout=60)
+
+    go_on = threading.Semaphore(0)
+    in_threads(polling, writing)
+    print(f"{2 * rounds} waits on {len(used)} connections")
+
+
+POLL = "select key ->> 'id', value::text from event.wait_events(%s, %s, timeout => %s)"
+
+
+def test_long_polls_that_end_early(pooler, connect, item):
+    """More of them than the pool has connections take turns; one whose client leaves is over, and its connection serves others."""
+    pool = pooler(size=2)
+    session = new_session(item, "item")
+    after = item.execute("select event.cursor()").fetchone()[0]
+    clients = [pool.connect() for _ in range(4)]
+    in_threads(*[lambda client=client: client.execute(POLL, (session, after, "100ms")).fetchall() for client in clients])
+    waiting = "select count(*) from pg_stat_activity where query like '%%wait_events%%' and state = 'active' and pid <> pg_backend_pid()"
+    for client in clients[:2]:
+        client.pgconn.send_query_params(b"select * from event.wait_events($1, timeout => '1h')", [session.encode()])
+    while item.execute(waiting).fetchone() != (2,):
+        pass
+    for client in clients[:2]:
+        client.close()
+    # The pool gives up the connections on which they waited. The server notices when their waits are over.
+    assert clients[2].execute(POLL, (session, after, "0")).fetchall() == []
+    item.execute("update item set v = 5 where id = 'a'")
+    assert clients[3].execute(POLL, (session, after, "60s")).fetchall() == [("a", "5")]

@@ -13,7 +13,9 @@ select name from members where classid not in ('pg_proc'::regclass, 'pg_class'::
 select c.relkind, m.name from members m join pg_class c on c.oid = m.objid where m.classid = 'pg_class'::regclass order by 1, m.name collate "C";
 -- Functions: signature, result, volatility (i, s, v), parallel safety (s, r, u); none runs with another's rights.
 select p.provolatile, p.proparallel, p.oid::regprocedure, '->', pg_get_function_result(p.oid) from members m join pg_proc p on p.oid = m.objid where m.classid = 'pg_proc'::regclass order by p.oid::regprocedure::text collate "C";
-select p.oid::regprocedure from members m join pg_proc p on p.oid = m.objid where m.classid = 'pg_proc'::regclass and (p.prosecdef or p.proleakproof or p.proconfig is not null or p.proowner <> 10);
+select p.oid::regprocedure from members m join pg_proc p on p.oid = m.objid where m.classid = 'pg_proc'::regclass and (p.prosecdef or p.proleakproof or p.proowner <> 10);
+-- Those that make text of a key of any type do so under settings of their own.
+select p.oid::regprocedure, p.proconfig from members m join pg_proc p on p.oid = m.objid where m.classid = 'pg_proc'::regclass and p.proconfig is not null order by p.oid::regprocedure::text collate "C";
 -- Options are passed by these names, with these defaults.
 select p.oid::regproc || '(' || pg_get_function_arguments(p.oid) || ')' from members m join pg_proc p on p.oid = m.objid where m.classid = 'pg_proc'::regclass and p.pronargdefaults > 0 order by p.oid::regprocedure::text collate "C";
 -- The columns of what users read.
