@@ -55,6 +55,24 @@ COMMENT ON FUNCTION event.track(regclass) IS
 Creates the trigger now, so that no later subscription has to find the table free of writers.
 Raises 55P03 if writers left no room for it, and what a subscription raises.';
 
+CREATE FUNCTION event.untrack(relation text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'untrack_wrapper';
+COMMENT ON FUNCTION event.untrack(text) IS
+'Stops tracking a table: drops its triggers
+
+Also those of its parts, unless another tracked table needs them. For members of the role that owns the table. A table
+that is not tracked stays as it is. It needs the table for itself until the transaction ends: commit soon.
+Raises 42501, 55006 as long as anybody has subscribed to the table, 55P03 if others left no room for it.';
+
+CREATE FUNCTION event.untrack(relation regclass) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'untrack_wrapper';
+COMMENT ON FUNCTION event.untrack(regclass) IS
+'Stops tracking a table: drops its triggers
+
+Also those of its parts, unless another tracked table needs them. For members of the role that owns the table. A table
+that is not tracked stays as it is. It needs the table for itself until the transaction ends: commit soon.
+Raises 42501, 55006 as long as anybody has subscribed to the table, 55P03 if others left no room for it.';
+
 -- Subscriptions are counted as the caller sees them: nobody learns of another role's.
 CREATE VIEW event.tracked WITH (security_barrier) AS
     SELECT t.tgrelid::pg_catalog.regclass AS relation,
@@ -66,3 +84,10 @@ CREATE VIEW event.tracked WITH (security_barrier) AS
     GROUP BY t.tgrelid;
 COMMENT ON VIEW event.tracked IS 'Tracked tables and your subscriptions to them';
 GRANT SELECT ON event.tracked TO PUBLIC;
+
+CREATE FUNCTION event.verify() RETURNS TABLE (relation regclass, ok boolean, detail text)
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'verify_wrapper';
+COMMENT ON FUNCTION event.verify() IS
+'Whether all that happens to tracked tables is told
+
+A row for each tracked table and for each part of one. detail: what is wrong, and a command that mends it.';

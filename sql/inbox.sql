@@ -10,9 +10,22 @@ COMMENT ON FUNCTION event.events(uuid, text, integer) IS
 'The events of a session after a cursor, in order
 
 after: the cursor of the last event that you have seen; without it, what has been acknowledged. Reading does
-not consume: the same call gives the same events until event.ack().
+not consume: the same call gives the same events until event.ack(). Subscriptions to a table that the session''s owner
+may not read any more end with the first call that can write, and one event permission_loss.
 Raises 22P02 for a text that is no cursor, 24000 for a cursor that is unknown or has expired.';
 
+CREATE FUNCTION event.events_of(
+    sessions uuid[],
+    after text DEFAULT NULL,
+    max_events integer DEFAULT 1000
+) RETURNS TABLE (session_id uuid, change event.change)
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1000 AS 'MODULE_PATHNAME', 'events_of_wrapper';
+COMMENT ON FUNCTION event.events_of(uuid[], text, integer) IS
+'The events of several sessions after a cursor, in order
+
+For a process that serves many sessions on one channel. A row for each session that has the event; the rows of an event are never
+parted, so that there may be a few more than max_events. after: the same cursor for all sessions; without it, what each has
+acknowledged. Raises what event.events() raises, for any of the sessions.';
 CREATE FUNCTION event.wait_events(
     session_id uuid DEFAULT NULL,
     after text DEFAULT NULL,

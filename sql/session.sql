@@ -1,4 +1,4 @@
--- Sessions: create, attach, detach, use, delete.
+-- Sessions: create, alter, attach, detach, use, delete.
 
 CREATE FUNCTION event.session_create(
     name text DEFAULT NULL,
@@ -13,15 +13,36 @@ CREATE FUNCTION event.session_create(
 COMMENT ON FUNCTION event.session_create(text, text, text, text, interval, regrole, boolean) IS
 'Creates a session, makes it current, LISTENs on its channel
 
-A session is a persistent inbox: it outlives connections. Its channel is its uuid.
+A session is a persistent inbox: it outlives connections.
   name     a label, not unique
   notify   payload: a notification per event; nudge: one per transaction; off: none, the session polls
   format   full or compact
-  channel  not supported yet
-  ttl      not supported yet
+  channel  where it is notified: its uuid, or a name that it shares with other sessions, so that a process that serves
+           many of them LISTENs once; there each notification names its sessions, as "sessions"
+  ttl      how long it is kept without an acknowledgement, an attachment or session_use(); without it, or with 0,
+           the setting reldiff.session_ttl. Reading keeps nothing: it writes nothing
   owner    the role that it belongs to: the caller, or a role that the caller is a member of
   attach   LISTEN on this connection
-Raises 42501 for an owner that the caller is no member of, 22023 for another notify or format.';
+Takes some sessions away whose time is over. Raises 42501 for an owner that the caller is no member of, 22023 for
+another notify or format, a channel that is a uuid or longer than 63 bytes, or a negative ttl, 53400 if the owner has
+reldiff.sessions_per_role sessions.';
+
+CREATE FUNCTION event.session_alter(
+    session_id uuid,
+    name text DEFAULT NULL,
+    notify text DEFAULT NULL,
+    format text DEFAULT NULL,
+    channel text DEFAULT NULL,
+    ttl interval DEFAULT NULL
+) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_alter_wrapper';
+COMMENT ON FUNCTION event.session_alter(uuid, text, text, text, text, interval) IS
+'Changes the options of a session
+
+NULL leaves an option as it is; channel => '''' gives the session its own channel back, ttl => ''0'' the setting
+reldiff.session_ttl. A new ttl counts from now on. Holds for transactions that commit later. Whoever listens for the session
+has to LISTEN to another channel itself: session_attach() does, and replays what was notified in between.
+Raises 42501 if the session is not yours or does not exist, 22023 as event.session_create() does.';
 
 CREATE FUNCTION event.session_attach(session_id uuid, replay boolean DEFAULT true) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_attach_wrapper';
@@ -38,7 +59,8 @@ CREATE FUNCTION event.session_detach(session_id uuid DEFAULT NULL) RETURNS void
 COMMENT ON FUNCTION event.session_detach(uuid) IS
 'UNLISTENs on this connection; the session stays
 
-Without an argument the current session. If it is the current one, there is none afterwards.';
+Without an argument the current session. If it is the current one, there is none afterwards. A channel that the session
+shares with others stays listened to: UNLISTEN it when none of them is wanted any more.';
 
 CREATE FUNCTION event.session_delete(session_id uuid DEFAULT NULL) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'session_delete_wrapper';
@@ -62,8 +84,14 @@ COMMENT ON FUNCTION event.session_use(uuid, boolean) IS
 With is_local only until the end of the transaction, as a transaction pooler needs it.
 Raises 42501 if the session is not yours or does not exist.';
 
+-- skipped: how many events on its channel were not notified, since the server's queue was too full; the next
+-- notification there is a nudge.
 CREATE VIEW event.session WITH (security_barrier) AS
-    SELECT s.id, s.name, s.notify, s.format, s.owner, s.created_at, p.acknowledged
+    SELECT s.id, s.name, s.notify, s.format, coalesce(s.channel, s.id::text) AS channel, s.owner, s.ttl, s.created_at,
+           (SELECT pg_catalog.max(e.expires_at) FROM event.session_expiry e WHERE e.session_id = s.id) AS expires_at,
+           p.acknowledged,
+           (SELECT coalesce(pg_catalog.sum(n.events), 0)::bigint FROM event.skipped_notification n
+            WHERE n.channel = coalesce(s.channel, s.id::text)) AS skipped
     FROM event.session_definition s JOIN event.session_position p ON p.session_id = s.id
     WHERE pg_catalog.pg_has_role(s.owner, 'USAGE');
 COMMENT ON VIEW event.session IS 'Your sessions';

@@ -12,16 +12,20 @@ CREATE TABLE event.epoch (
 CREATE INDEX epoch_number ON event.epoch (epoch);
 COMMENT ON TABLE event.epoch IS 'The databases that this inbox has lived in';
 
--- Sessions. Never updated: the write path reads them without a snapshot.
+-- Sessions. channel: NULL for the session's uuid; ttl: NULL for reldiff.session_ttl. Inserted and deleted, never updated:
+-- the write path reads them without a snapshot.
 CREATE TABLE event.session_definition (
     id uuid NOT NULL,
     name text,
     notify text NOT NULL,
     format text NOT NULL,
     owner regrole NOT NULL,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    channel text,
+    ttl interval
 );
 CREATE UNIQUE INDEX session_definition_id ON event.session_definition (id);
+CREATE INDEX session_definition_owner ON event.session_definition (owner);
 COMMENT ON TABLE event.session_definition IS 'The sessions of every role';
 
 -- How far each session has acknowledged its events.
@@ -31,6 +35,16 @@ CREATE TABLE event.session_position (
 );
 CREATE UNIQUE INDEX session_position_id ON event.session_position (session_id);
 COMMENT ON TABLE event.session_position IS 'How far each session has acknowledged';
+
+-- Until when each session is kept although nobody uses it. A use adds a row and takes the earlier ones away, as far as
+-- nobody else is doing so: the latest one counts, and no use waits for another.
+CREATE TABLE event.session_expiry (
+    session_id uuid NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX session_expiry_session ON event.session_expiry (session_id, expires_at);
+CREATE INDEX session_expiry_time ON event.session_expiry (expires_at);
+COMMENT ON TABLE event.session_expiry IS 'Until when each session is kept unused';
 
 -- Subscriptions, a table for each granularity. Rows are inserted and deleted, never updated.
 CREATE TABLE event.subscription_table (
@@ -154,7 +168,8 @@ COMMENT ON TABLE event.log IS 'The changed rows of all transactions';
 
 -- A row per transaction that has events: its place in the feed, or NULL while it has none yet. noted is the
 -- WAL position at its pre-commit. If it concerns one recipient set, that is here, and a small one's changes,
--- all of one relation, are here instead of in the log (src/change/inline.rs).
+-- all of one relation, are here instead of in the log (src/change/inline.rs). has_skips: after it there are
+-- channels in event.skipped_notification.
 CREATE TABLE event.transaction (
     epoch integer NOT NULL,
     position pg_lsn,
@@ -164,6 +179,7 @@ CREATE TABLE event.transaction (
     noted pg_lsn NOT NULL,
     set_id bigint,
     relation regclass,
+    has_skips boolean NOT NULL,
     changes bytea
 );
 CREATE INDEX transaction_position ON event.transaction (epoch, position);
@@ -178,5 +194,26 @@ CREATE TABLE event.transaction_recipient_set (
 );
 CREATE INDEX transaction_recipient_set_position ON event.transaction_recipient_set (set_id, epoch, position);
 COMMENT ON TABLE event.transaction_recipient_set IS 'The sets of transactions that concern several';
+
+-- Channels on which events were not notified, since the server's queue was too full: the next notification on such a
+-- channel is a nudge. events: how many. Read and written under the commit lock only.
+CREATE TABLE event.skipped_notification (
+    channel_hash bigint NOT NULL,
+    channel text NOT NULL,
+    events bigint NOT NULL
+);
+CREATE INDEX skipped_notification_channel ON event.skipped_notification (channel_hash);
+COMMENT ON TABLE event.skipped_notification IS 'Channels whose next notification is a nudge';
+
+-- Relations that a session's owner lost the right to read: what the session had not read by then stays withheld. A row for
+-- each loss, without a position, and one for each time that it subscribed again, with the position behind which it begins.
+CREATE TABLE event.permission_loss (
+    session_id uuid NOT NULL,
+    relation regclass NOT NULL,
+    epoch integer,
+    position pg_lsn
+);
+CREATE INDEX permission_loss_session ON event.permission_loss (session_id, relation);
+COMMENT ON TABLE event.permission_loss IS 'What was unread when its owner lost the right to it';
 
 REVOKE ALL ON ALL TABLES IN SCHEMA event FROM PUBLIC;

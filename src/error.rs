@@ -36,6 +36,8 @@ errors! {
     SessionDenied { session: String },
     /// The caller is no member of the role that a new session shall belong to.
     OwnerDenied { owner: String, caller: String },
+    /// The role has as many sessions or subscriptions as it may.
+    Quota { owner: String, what: &'static str, setting: &'static str, most: usize },
     /// The session's owner may not SELECT what it would be told.
     SelectDenied { relation: String, owner: String },
     /// Rows without a primary key have no name.
@@ -72,6 +74,12 @@ errors! {
     TwoPhase,
     /// The lock for creating a trigger was not to be had.
     TrackTimeout { relation: String },
+    /// The caller is no member of the role that owns the table.
+    TableOwner { relation: String, owner: String, caller: String },
+    /// A table that somebody has subscribed to has to stay tracked.
+    Subscribed { relation: String },
+    /// The lock for dropping a trigger was not to be had.
+    UntrackTimeout { relation: String },
     /// The trigger function was called in a way that it is not made for.
     TriggerProtocol { function: &'static str, problem: &'static str },
     /// The installed SQL objects are not those of this library.
@@ -135,6 +143,24 @@ impl Error {
                 format!("must be a member of role \"{owner}\" to create a session for it"),
                 format!("GRANT {} TO {}", identifier(&owner), identifier(&caller)),
             ),
+            Quota {
+                owner,
+                what,
+                setting,
+                most,
+            } => {
+                detail = Some(format!("{setting} is {most}."));
+                (
+                    Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                    format!("role \"{owner}\" has too many {what}"),
+                    match what {
+                        "sessions" => {
+                            "SELECT id, name FROM event.session ORDER BY created_at".into()
+                        }
+                        _ => "SELECT id, relation FROM event.subscription".into(),
+                    },
+                )
+            }
             SelectDenied { relation, owner } => {
                 object = named(&relation);
                 detail = Some(format!(
@@ -317,6 +343,39 @@ impl Error {
                     format!("SELECT event.track({})", literal(&relation)),
                 )
             }
+            TableOwner {
+                relation,
+                owner,
+                caller,
+            } => {
+                object = named(&relation);
+                (
+                    Code::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                    format!("must be owner of table {relation}"),
+                    format!("GRANT {} TO {}", identifier(&owner), identifier(&caller)),
+                )
+            }
+            Subscribed { relation } => {
+                object = named(&relation);
+                detail = Some("Sessions of other roles may have some that you cannot see.".into());
+                (
+                    Code::ERRCODE_OBJECT_IN_USE,
+                    format!("table \"{relation}\" has subscriptions"),
+                    format!(
+                        "SELECT session_id, id FROM event.subscription WHERE relation = {}::regclass",
+                        literal(&relation)
+                    ),
+                )
+            }
+            UntrackTimeout { relation } => {
+                object = named(&relation);
+                detail = Some("Dropping the trigger needs a lock that writers and readers of the table did not leave room for.".into());
+                (
+                    Code::ERRCODE_LOCK_NOT_AVAILABLE,
+                    format!("could not stop tracking table \"{relation}\" in time"),
+                    format!("SELECT event.untrack({})", literal(&relation)),
+                )
+            }
             TriggerProtocol { function, problem } => (
                 Code::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
                 format!("{function}: {problem}"),
@@ -375,7 +434,8 @@ fn last_name(qualified: &str) -> String {
     identifier(named(qualified).table.as_deref().unwrap_or(qualified))
 }
 
-fn literal(text: &str) -> String {
+/// A text as SQL writes it.
+pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

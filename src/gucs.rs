@@ -30,6 +30,19 @@ pub fn outbox_bytes() -> usize {
     OUTBOX_MEMORY.get() as usize * 1024
 }
 
+/// How many seconds a session is kept that nobody uses, unless it has a `ttl`; 0 is for ever.
+pub static SESSION_TTL: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60 * 60);
+
+/// How many sessions a role may own; 0 is unlimited.
+pub static SESSIONS_PER_ROLE: GucSetting<i32> = GucSetting::<i32>::new(0);
+
+/// How many subscriptions the sessions of a role may have together; 0 is unlimited.
+pub static SUBSCRIPTIONS_PER_ROLE: GucSetting<i32> = GucSetting::<i32>::new(0);
+
+/// Off for a bulk load: changes are not recorded, and whoever watches a table that was changed is told that there is a
+/// gap. For superusers, since it keeps events from others.
+pub static CAPTURE: GucSetting<bool> = GucSetting::<bool>::new(true);
+
 /// How long a first subscription tries, in milliseconds, to get the lock that creating a trigger needs.
 pub static TRACK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 
@@ -92,6 +105,44 @@ pub fn init() {
         1024 * 1024,
         GucContext::Suset,
         GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_bool_guc(
+        c"reldiff.capture",
+        c"Whether changes of tracked tables become events.",
+        c"Off for a bulk load: the transaction tells one gap event for each table instead.",
+        &CAPTURE,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.session_ttl",
+        c"How long a session is kept that nobody uses.",
+        c"For sessions without a ttl of their own; it counts from the last acknowledgement, attachment or use. 0 is for ever.",
+        &SESSION_TTL,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.sessions_per_role",
+        c"How many sessions a role may own.",
+        c"0 is unlimited.",
+        &SESSIONS_PER_ROLE,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.subscriptions_per_role",
+        c"How many subscriptions the sessions of a role may have together.",
+        c"0 is unlimited.",
+        &SUBSCRIPTIONS_PER_ROLE,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"reldiff.track_timeout",

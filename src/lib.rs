@@ -54,7 +54,11 @@ pub extern "C-unwind" fn _PG_init() {
     tables::invalidation::init();
     capture::init(session::cover);
     session::init(capture::missed);
-    commit::init(inbox::replay, tables::invalidation::note_everything);
+    commit::init(
+        inbox::replay,
+        tables::invalidation::note_everything,
+        capture::tell_gaps,
+    );
 }
 
 #[cfg(any(test, feature = "pg_test"))]

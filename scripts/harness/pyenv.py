@@ -59,9 +59,19 @@ def _venv_works() -> bool:
 
 
 def _pip(python: Path, options: list) -> None:
-    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--only-binary", ":all:",
-               *options, "-r", REQUIREMENTS]
-    must("pip", "The Python packages of tests/requirements.txt could not be fetched.", command, env=base_env())
+    must("pip", "The Python packages of tests/requirements.txt could not be fetched.",
+         [*_install(python), *options, "-r", REQUIREMENTS], env=base_env())
+
+
+def _install(python: Path) -> list:
+    return [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--only-binary", ":all:"]
+
+
+def fetch(package: str, folder: Path) -> None:
+    """Unpack one more package, which is not for Python, into a folder of its own."""
+    made = packages()
+    must("pip-one", f"{package} could not be fetched.", [*_install(made.python), "--no-deps", "--target", folder, package],
+         env=dict(base_env(), **made.env))
 
 
 def _of_venv() -> Packages:

@@ -106,7 +106,7 @@ def copy_of(server: Server, purpose: str) -> Server:
     parts = {name: server.ask(name) for name in ("bindir", "pkglibdir", "sharedir", "pkgincludedir")}
     home = Path(os.path.commonpath(list(parts.values())))
     # Wheels keep their libraries two folders up, in NAME.libs: the copy keeps two folders of the path.
-    place = _copies() / f"{purpose}-{server.major}"
+    place = copies() / f"{purpose}-{server.major}"
     inner = place / (home.parent.name or "files") / home.name
     copy = Server(inner / parts["bindir"].relative_to(home) / "pg_config")
     stamp = place / ".copied-from"
@@ -130,7 +130,7 @@ def _identity(server: Server) -> str:
     return f"{server.pg_config} {server.version} {postgres.st_mtime_ns} {demotion and demotion.prefix}\n"
 
 
-def _copies() -> Path:
+def copies() -> Path:
     """build/servers, which is a link to a folder under /tmp where another user has to run the server."""
     demotion = demote.demotion()
     if demotion is None or demotion.owner is None:

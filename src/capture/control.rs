@@ -1,13 +1,10 @@
 //! Events of a relation as a whole.
 
-use std::rc::Rc;
-
 use pgrx::pg_sys::Oid;
 
-use crate::change::operation::{Control, Operation};
-use crate::change::outbox::{self, Moment};
+use crate::change::operation::Control;
+use crate::change::outbox;
 use crate::change::recipients::Recipients;
-use crate::change::record;
 use crate::gucs;
 use crate::pg::dropped;
 use crate::pg::transaction::{current_command, nest_level, statement_command};
@@ -83,23 +80,21 @@ pub fn end(relation: Oid, control: Control, name: &[u8]) {
     watch::announce(relation);
 }
 
-fn tell(relation: Oid, control: Control, command: u32, subscribers: Recipients, name: &[u8]) {
-    if subscribers.is_empty() {
-        return;
-    }
-    let mut bytes = Vec::new();
-    record::control(control, name, &mut bytes);
-    let moment = Moment {
-        level: nest_level(),
+/// Puts an event of the relation into the outbox.
+pub(super) fn tell(
+    relation: Oid,
+    control: Control,
+    command: u32,
+    subscribers: Recipients,
+    name: &[u8],
+) {
+    outbox::push_control(
+        nest_level(),
         command,
-        ended: None,
-    };
-    outbox::push(
-        moment,
-        Operation::Control(control),
+        control,
         relation.to_u32(),
-        &Rc::new(subscribers),
-        &bytes,
+        subscribers,
+        name,
         gucs::outbox_bytes(),
     );
 }

@@ -14,7 +14,7 @@ use crate::change::matching::WatchedColumns;
 use crate::change::operation::{ColumnNumber, SessionId};
 use crate::change::recipients::Recipients;
 use crate::pg::inheritance::{self, Ancestor};
-use crate::pg::trigger::{self, Fires, Trigger};
+use crate::pg::trigger::{self, After, Fires, Trigger};
 use crate::pg::{relation as catalog, tuple};
 use crate::tables::{addressee, registry};
 
@@ -262,14 +262,18 @@ fn is_shared(levels: &[Level]) -> bool {
     })
 }
 
-/// The first of our row triggers that fires for every writer, or else the first that may fire.
+/// Of our row triggers the first that fires for every change and every writer, or else the first that fires for the
+/// most of them.
 fn acting(triggers: &[Trigger]) -> Option<Oid> {
     let capture_row = registry::registry().capture_row;
-    let ours = |fires: Fires| {
-        triggers
-            .iter()
-            .find(|trigger| trigger.function == capture_row && trigger.fires == fires)
-    };
-    let acting = ours(Fires::Always).or_else(|| ours(Fires::Sometimes))?;
+    let ours = triggers
+        .iter()
+        .filter(|trigger| trigger.function == capture_row && trigger.fires != Fires::Never);
+    let acting = ours.min_by_key(|trigger| {
+        (
+            trigger.after != Some(After::RowChange),
+            trigger.fires != Fires::Always,
+        )
+    })?;
     Some(acting.oid)
 }

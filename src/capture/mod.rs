@@ -4,6 +4,7 @@
 
 mod control;
 mod ddl;
+mod gap;
 mod levels;
 mod protocol;
 mod relation;
@@ -13,3 +14,4 @@ mod truncate;
 pub mod value;
 
 pub use ddl::{init, missed};
+pub use gap::tell as tell_gaps;

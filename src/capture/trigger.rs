@@ -6,6 +6,7 @@ use std::rc::Rc;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum};
 
+use super::gap;
 use super::levels::{self, Level, Levels};
 use super::protocol;
 use super::row::{Images, View};
@@ -36,6 +37,10 @@ pub unsafe extern "C-unwind" fn capture_row(fcinfo: pg_sys::FunctionCallInfo) ->
     // slots stay until we return. The levels are those of the slots' relation.
     unsafe {
         let trigger = protocol::trigger_data(fcinfo, protocol::Kind::Row);
+        if !gucs::CAPTURE.get() {
+            gap::note((*(*trigger).tg_relation).rd_id);
+            return Datum::null();
+        }
         let Some(levels) = levels::of((*trigger).tg_relation) else {
             return Datum::null();
         };

@@ -4,8 +4,10 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::control::{self, Reset};
+use super::gap;
 use super::protocol;
 use crate::change::operation::Control;
+use crate::gucs;
 use crate::pg::transaction::{current_command, statement_command};
 use crate::pg::{inheritance, relation as catalog, tuple};
 use crate::tables::registry;
@@ -33,7 +35,9 @@ pub unsafe extern "C-unwind" fn capture_truncate(fcinfo: pg_sys::FunctionCallInf
             (*(*relation).rd_rel).relkind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE,
         )
     };
-    if registry::exists() {
+    if !gucs::CAPTURE.get() {
+        gap::note(relation);
+    } else if registry::exists() {
         truncated(relation, is_partitioned);
     }
     Datum::null()

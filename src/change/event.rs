@@ -31,7 +31,7 @@ impl Stamp {
 }
 
 /// Which columns of a relation a session's owner may read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Readable {
     All,
     /// Ascending; empty if none.
@@ -187,8 +187,10 @@ pub fn for_each<'a>(
             }
         }
         Operation::Control(control) => {
-            // Of a relation that is gone nothing is left that could be judged.
-            let may_hear = control == Control::Gone || !readable.is_nothing();
+            // Of a relation that is gone nothing is left that could be judged, and that nothing may be read any more is
+            // what the other one says.
+            let is_told_anyway = matches!(control, Control::Gone | Control::PermissionLoss);
+            let may_hear = is_told_anyway || !readable.is_nothing();
             if let (true, Some(subscription)) = (may_hear, recipient.named)
                 && let Some(event) = whole_row(Content::Control { subscription })
             {
@@ -362,8 +364,10 @@ mod tests {
             assert_eq!(heard(&recipient, &truncate), [(subscription, 0, vec![])]);
             let nothing = Readable::Columns(vec![]);
             assert_eq!(heard_by(&recipient, &nothing, &truncate), []);
-            let gone = of_relation(Control::Gone);
-            assert_eq!(heard_by(&recipient, &nothing, &gone).len(), 1);
+            for control in [Control::Gone, Control::PermissionLoss] {
+                let told_anyway = of_relation(control);
+                assert_eq!(heard_by(&recipient, &nothing, &told_anyway).len(), 1);
+            }
         }
     }
 }

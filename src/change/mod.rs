@@ -8,6 +8,7 @@ pub mod cursor;
 mod deletes;
 pub mod diff;
 pub mod event;
+pub mod gaps;
 pub mod inline;
 pub mod json;
 pub mod lineage;

@@ -30,6 +30,10 @@ pub enum Control {
     Unkeyed,
     /// It has been dropped, which ends its subscriptions.
     Gone,
+    /// It has changed while `reldiff.capture` was off: it has to be loaded anew.
+    Gap,
+    /// The session's owner may not read it any more, which ends its subscriptions.
+    PermissionLoss,
 }
 
 impl Operation {
@@ -43,6 +47,8 @@ impl Operation {
             Self::Control(Control::Resync) => b'R',
             Self::Control(Control::Unkeyed) => b'K',
             Self::Control(Control::Gone) => b'G',
+            Self::Control(Control::Gap) => b'C',
+            Self::Control(Control::PermissionLoss) => b'P',
         }
     }
 
@@ -55,6 +61,8 @@ impl Operation {
             Self::Control(Control::Resync),
             Self::Control(Control::Unkeyed),
             Self::Control(Control::Gone),
+            Self::Control(Control::Gap),
+            Self::Control(Control::PermissionLoss),
         ]
         .into_iter()
         .find(|operation| operation.byte() == byte)
@@ -80,12 +88,14 @@ impl Operation {
             Self::Control(Control::Resync) => "resync",
             Self::Control(Control::Unkeyed) => "relation_unkeyed",
             Self::Control(Control::Gone) => "relation_gone",
+            Self::Control(Control::Gap) => "gap",
+            Self::Control(Control::PermissionLoss) => "permission_loss",
         }
     }
 }
 
 /// The granularity of a subscription. An event names the first one that asked for it, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SubscriptionType {
     Table,
     Column,

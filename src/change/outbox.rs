@@ -12,6 +12,7 @@ use super::cursor::ChangeOrder;
 use super::deletes::Deletes;
 use super::operation::{Control, Operation};
 use super::recipients::Recipients;
+use super::record;
 use super::resets::Resets;
 
 /// When a change was made, and by whom.
@@ -191,6 +192,36 @@ pub fn push(
     if is_full && let Some(spill) = SPILL.get() {
         spill(moment.level);
     }
+}
+
+/// Takes an event of a relation as a whole, made on this level by this command. `name`: as [`record::control`] takes it.
+pub fn push_control(
+    level: i32,
+    command: u32,
+    control: Control,
+    relation: u32,
+    recipients: Recipients,
+    name: &[u8],
+    limit: usize,
+) {
+    if recipients.is_empty() {
+        return;
+    }
+    let mut bytes = Vec::new();
+    record::control(control, name, &mut bytes);
+    let moment = Moment {
+        level,
+        command,
+        ended: None,
+    };
+    push(
+        moment,
+        Operation::Control(control),
+        relation,
+        &Rc::new(recipients),
+        &bytes,
+        limit,
+    );
 }
 
 #[cfg(test)]

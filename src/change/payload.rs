@@ -2,14 +2,14 @@
 //! `docs/event.schema.json` describes it.
 
 use super::cursor::{CURSOR_LENGTH, Cursor};
-use super::event::{AT_LENGTH, Content, Event, Stamp};
+use super::event::{AT_LENGTH, Content, Event, Readable, Stamp};
 use super::json::{Object, array, string};
-use super::operation::ColumnNumber;
+use super::operation::{ColumnNumber, SessionId, SubscriptionId, SubscriptionType};
 use super::record::{KeyColumn, Value};
 use super::relation::RelationNames;
 
 /// A session's `format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// The keys that the original event extension documents, plus flat ones.
     Full,
@@ -37,12 +37,17 @@ impl Format {
 /// The longest payload that NOTIFY takes, in bytes.
 const NOTIFY_LIMIT: usize = 7_999;
 
-/// By how much [`Payload::mark_last`] makes an event longer.
-const LAST_LENGTH: usize = r#","last":true"#.len();
+/// The most sessions that one notification on a shared channel names.
+pub const MOST_SESSIONS: usize = 64;
+
+const LAST: &[u8] = br#","last":true"#;
+
+/// By how much an event can become longer when it is known whom it is for.
+const LONGEST_TAIL: usize = LAST.len() + r#","sessions":[]"#.len() + MOST_SESSIONS * 39;
 
 /// A rendered event whose cursor and time are still to be filled in: everything is rendered before the
 /// commit lock is taken, and only these fixed-width pieces are copied while it is held.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload {
     bytes: Vec<u8>,
     at: usize,
@@ -60,9 +65,22 @@ impl Payload {
 
     /// Says that the session gets no later event of the transaction.
     pub fn mark_last(&mut self) {
+        self.append(|bytes| bytes.extend_from_slice(LAST));
+    }
+
+    /// Says for which sessions a notification on a shared channel is.
+    fn name(&mut self, sessions: &[SessionId]) {
+        self.append(|bytes| {
+            bytes.push(b',');
+            name_sessions(sessions, bytes);
+        });
+    }
+
+    fn append(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
         let end = self.bytes.pop();
         debug_assert_eq!(end, Some(b'}'));
-        self.bytes.extend_from_slice(br#","last":true}"#);
+        append(&mut self.bytes);
+        self.bytes.push(b'}');
     }
 
     pub fn len(&self) -> usize {
@@ -82,25 +100,64 @@ pub struct Notification {
 impl Notification {
     pub fn render(event: &Event, format: Format, xid: u64) -> Self {
         let whole = render(event, format, xid);
-        let may_be_long = whole.len() + LAST_LENGTH > NOTIFY_LIMIT;
+        let may_be_long = whole.len() + LONGEST_TAIL > NOTIFY_LIMIT;
         Self {
             whole: (whole.len() <= NOTIFY_LIMIT).then_some(whole),
             truncated: may_be_long.then(|| write(event, format, xid, true)),
         }
     }
 
-    /// The payload, when it is known whether the event is the session's last one of its transaction. `None`
-    /// if even the truncated event is too long: its names and its key alone are.
-    pub fn finish(self, last: bool) -> Option<Payload> {
-        [self.whole, self.truncated]
-            .into_iter()
-            .flatten()
-            .find_map(|mut payload| {
-                if last {
-                    payload.mark_last();
-                }
-                (payload.len() <= NOTIFY_LIMIT).then_some(payload)
-            })
+    /// The payload, when it is known for whom it is, and whether the event is their last one of its transaction.
+    /// `sessions`: who is named, on a shared channel. `None` if even the truncated event is too long: its
+    /// names and its key alone are.
+    pub fn finish(&self, last: bool, sessions: Option<&[SessionId]>) -> Option<Payload> {
+        let finished = |payload: &Payload| {
+            let mut payload = payload.clone();
+            if let Some(sessions) = sessions {
+                payload.name(sessions);
+            }
+            if last {
+                payload.mark_last();
+            }
+            (payload.len() <= NOTIFY_LIMIT).then_some(payload)
+        };
+        let whole = self.whole.as_ref().and_then(finished);
+        whole.or_else(|| self.truncated.as_ref().and_then(finished))
+    }
+}
+
+/// What decides how an event reads, beside the event itself: sessions for which this is equal are told the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Variant<'a> {
+    format: Format,
+    /// Where the format shows it.
+    subscription: Option<SubscriptionType>,
+    /// Of an inserted row: the columns that were asked for, if not all were, and those that may be read.
+    columns: Option<(Option<&'a [ColumnNumber]>, &'a Readable)>,
+    /// Of an event of the relation as a whole.
+    named: Option<SubscriptionId>,
+}
+
+impl<'a> Variant<'a> {
+    pub fn of(event: &Event<'a>, format: Format) -> Self {
+        let (columns, named) = match event.content {
+            Content::RowInsert {
+                recipient,
+                readable,
+                ..
+            } => {
+                let asked = (!recipient.wants_every_column()).then_some(&recipient.columns[..]);
+                (Some((asked, readable)), None)
+            }
+            Content::RowDelete | Content::FieldUpdate { .. } => (None, None),
+            Content::Control { subscription } => (None, Some(subscription)),
+        };
+        Self {
+            format,
+            subscription: (format == Format::Full).then_some(event.subscription),
+            columns,
+            named,
+        }
     }
 }
 
@@ -109,9 +166,23 @@ pub fn render(event: &Event, format: Format, xid: u64) -> Payload {
     write(event, format, xid, false)
 }
 
-/// Tells a session to read its inbox: `count` events of one transaction, the last of them at `cursor`.
-pub fn nudge(cursor: Cursor, count: u64) -> Vec<u8> {
-    format!(r#"{{"type":"nudge","cursor":"{cursor}","count":{count}}}"#).into_bytes()
+/// Tells a session to read its inbox: `count` events of one transaction, the last of them at `cursor`. On a shared
+/// channel `sessions` says whose; more than can be named are not.
+pub fn nudge(cursor: Cursor, count: u64, sessions: Option<&[SessionId]>) -> Vec<u8> {
+    let mut nudge = format!(r#"{{"type":"nudge","cursor":"{cursor}","count":{count}"#).into_bytes();
+    if let Some(sessions) = sessions.filter(|sessions| sessions.len() <= MOST_SESSIONS) {
+        nudge.push(b',');
+        name_sessions(sessions, &mut nudge);
+    }
+    nudge.push(b'}');
+    nudge
+}
+
+fn name_sessions(sessions: &[SessionId], out: &mut Vec<u8>) {
+    out.extend_from_slice(br#""sessions":"#);
+    array(sessions, out, |session, out| {
+        string(session.to_string().as_bytes(), out)
+    });
 }
 
 fn write(event: &Event, format: Format, xid: u64, truncated: bool) -> Payload {
@@ -219,10 +290,8 @@ fn name(relation: &RelationNames, column: ColumnNumber) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::super::cursor::{ChangeOrder, Position};
-    use super::super::event::{self, Change, Readable};
-    use super::super::operation::{
-        Control, Operation, SessionId, SubscriptionId, SubscriptionType,
-    };
+    use super::super::event::{self, Change};
+    use super::super::operation::{Control, Operation};
     use super::super::recipients::Recipient;
     use super::super::record::{Part, Record};
     use super::*;
@@ -394,7 +463,7 @@ mod tests {
             let value = [b"\"".as_slice(), &vec![b'x'; length], b"\""].concat();
             with_event(Operation::Update, id_3(), score(&value), |event, cursor| {
                 let payload = Notification::render(event, Format::Full, 556)
-                    .finish(true)
+                    .finish(true, None)
                     .unwrap();
                 String::from_utf8(payload.stamped(&stamp(), cursor)).unwrap()
             })
@@ -416,7 +485,7 @@ mod tests {
             text: &long,
         }];
         let notified = with_event(Operation::Delete, key, vec![], |event, _| {
-            Notification::render(event, Format::Full, 556).finish(true)
+            Notification::render(event, Format::Full, 556).finish(true, None)
         });
         assert_eq!(notified, None);
     }
@@ -425,9 +494,50 @@ mod tests {
     fn a_nudge_says_how_much_and_up_to_where() {
         let cursor = Cursor::beginning(1);
         assert_eq!(
-            String::from_utf8(nudge(cursor, 2)).unwrap(),
+            String::from_utf8(nudge(cursor, 2, None)).unwrap(),
             format!(r#"{{"type":"nudge","cursor":"{cursor}","count":2}}"#)
         );
+    }
+
+    fn sessions(count: usize) -> Vec<SessionId> {
+        (0..count as u128).map(SessionId::from_u128).collect()
+    }
+
+    #[test]
+    fn a_nudge_names_as_many_sessions_as_an_event() {
+        let cursor = Cursor::beginning(1);
+        assert_eq!(
+            String::from_utf8(nudge(cursor, 2, Some(&sessions(2)))).unwrap(),
+            format!(
+                r#"{{"type":"nudge","cursor":"{cursor}","count":2,"sessions":["{}","{}"]}}"#,
+                SessionId::from_u128(0),
+                SessionId::from_u128(1)
+            )
+        );
+        let named = |count| nudge(cursor, 1, Some(&sessions(count))).len();
+        assert!(named(MOST_SESSIONS) > named(MOST_SESSIONS - 1));
+        assert_eq!(
+            nudge(cursor, 1, Some(&sessions(MOST_SESSIONS + 1))),
+            nudge(cursor, 1, None)
+        );
+    }
+
+    #[test]
+    fn sessions_that_share_a_channel_are_named_and_count_for_the_length() {
+        let notified = |length: usize, names: usize| {
+            let value = [b"\"".as_slice(), &vec![b'x'; length], b"\""].concat();
+            with_event(Operation::Update, id_3(), score(&value), |event, cursor| {
+                let notification = Notification::render(event, Format::Compact, 556);
+                let payload = notification.finish(true, Some(&sessions(names))).unwrap();
+                String::from_utf8(payload.stamped(&stamp(), cursor)).unwrap()
+            })
+        };
+        let first = SessionId::from_u128(0);
+        assert!(notified(0, 1).ends_with(&format!(r#","sessions":["{first}"],"last":true}}"#)));
+        let room = NOTIFY_LIMIT - notified(0, MOST_SESSIONS).len();
+        assert_eq!(notified(room, MOST_SESSIONS).len(), NOTIFY_LIMIT);
+        assert!(notified(room + 1, MOST_SESSIONS).contains(r#""truncated":true"#));
+        assert!(!notified(room + 1, MOST_SESSIONS - 1).contains("truncated"));
     }
 
     #[test]

@@ -115,6 +115,15 @@ impl Recipient {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Recipients(Vec<Recipient>);
 
+impl FromIterator<Recipient> for Recipients {
+    /// Of sessions that differ.
+    fn from_iter<T: IntoIterator<Item = Recipient>>(recipients: T) -> Self {
+        let mut recipients: Vec<Recipient> = recipients.into_iter().collect();
+        recipients.sort_by_key(|recipient| recipient.session);
+        Self(recipients)
+    }
+}
+
 impl Recipients {
     /// The share of `session`, to which subscriptions can be added.
     pub fn entry(&mut self, session: SessionId) -> &mut Recipient {

@@ -9,12 +9,11 @@ use crate::change::cursor::ChangeOrder;
 use crate::change::event::{self, Change, Event, Readable};
 use crate::change::operation::SessionId;
 use crate::change::outbox::Changes;
-use crate::change::recipients::Recipients;
+use crate::change::recipients::{Recipient, Recipients};
 use crate::change::record::Record;
 use crate::change::relation::RelationNames;
-use crate::gucs;
 use crate::tables::addressee::{self, Relation};
-use crate::tables::session::{Notify, Session};
+use crate::tables::session::Session;
 
 /// A change with those whom it concerns.
 pub struct Told<'a> {
@@ -23,6 +22,22 @@ pub struct Told<'a> {
     pub relation: u32,
     pub recipients: &'a Recipients,
     pub record: &'a [u8],
+}
+
+/// An event that a session hears.
+#[derive(Clone, Copy)]
+pub struct Heard<'a> {
+    pub session: &'a Session,
+    pub event: Event<'a>,
+}
+
+/// Where an event is in its transaction.
+pub type Place = (ChangeOrder, u16);
+
+impl Heard<'_> {
+    pub fn place(&self) -> Place {
+        (self.event.change.order, self.event.field())
+    }
 }
 
 /// The sessions of a transaction, and its relations.
@@ -34,9 +49,16 @@ pub struct Audience {
     relations: HashMap<u32, Option<Rc<Relation>>>,
 }
 
+/// A session that a change concerns, with what it asked for and may read.
+struct Listening<'a> {
+    session: Rc<Session>,
+    share: &'a Recipient,
+    readable: Rc<Readable>,
+}
+
 impl Audience {
-    /// Calls `visit` for each event that the changes are for each session, in order.
-    pub fn visit_all(&mut self, changes: &Changes, mut visit: impl FnMut(&Session, &Event)) {
+    /// Calls `visit` for each of the changes, as [`Self::visit`] does.
+    pub fn visit_all(&mut self, changes: &Changes, mut visit: impl FnMut(&[Heard])) {
         for (change, record) in changes.iter() {
             let told = Told {
                 order: change.order,
@@ -48,8 +70,8 @@ impl Audience {
         }
     }
 
-    /// Calls `visit` for each event that the change is for each session, in order.
-    pub fn visit(&mut self, told: Told, mut visit: impl FnMut(&Session, &Event)) {
+    /// Calls `visit` with the events that the change is for the sessions, in the order of the events.
+    pub fn visit(&mut self, told: Told, visit: impl FnOnce(&[Heard])) {
         let relation = self
             .relations
             .entry(told.relation)
@@ -67,17 +89,40 @@ impl Audience {
             relation: names,
             record: &record,
         };
-        for share in told.recipients.iter() {
-            let session = self
-                .sessions
-                .entry(share.session)
-                .or_insert_with(|| addressee::session(share.session));
-            let Some(session) = session else { continue };
-            let readable = match relation {
-                Some(relation) => relation.readable(session.owner),
-                None => Rc::new(Readable::Columns(Vec::new())),
-            };
-            event::for_each(change, share, &readable, |event| visit(session, &event));
+        let sessions = &mut self.sessions;
+        let listening: Vec<Listening> = told
+            .recipients
+            .iter()
+            .filter_map(|share| {
+                let session = sessions
+                    .entry(share.session)
+                    .or_insert_with(|| addressee::session(share.session))
+                    .clone()?;
+                let readable = match relation {
+                    Some(relation) => relation.readable(session.owner),
+                    None => Rc::new(Readable::Columns(Vec::new())),
+                };
+                Some(Listening {
+                    session,
+                    share,
+                    readable,
+                })
+            })
+            .collect();
+        let mut heard = Vec::with_capacity(listening.len());
+        for one in &listening {
+            event::for_each(change, one.share, &one.readable, |event| {
+                heard.push(Heard {
+                    session: &one.session,
+                    event,
+                });
+            });
+        }
+        if listening.len() > 1 {
+            heard.sort_by_key(Heard::place);
+        }
+        if !heard.is_empty() {
+            visit(&heard);
         }
     }
 }
@@ -89,16 +134,22 @@ pub struct Tally(HashMap<SessionId, Count>);
 #[derive(Clone, Copy)]
 pub struct Count {
     pub total: u64,
-    pub last: (ChangeOrder, u16),
+    pub last: Place,
 }
 
 impl Tally {
     /// Counts the events that these changes are.
-    pub fn count(&mut self, changes: &Changes, audience: &mut Audience) {
-        audience.visit_all(changes, |session, event| {
-            let place = (event.change.order, event.field());
-            self.add_one(session.id, 1, place);
-        });
+    pub fn of(changes: &Changes, audience: &mut Audience) -> Self {
+        let mut tally = Self::default();
+        audience.visit_all(changes, |heard| tally.count(heard));
+        tally
+    }
+
+    /// Counts these events.
+    pub fn count(&mut self, heard: &[Heard]) {
+        for one in heard {
+            self.add_one(one.session.id, 1, one.place());
+        }
     }
 
     pub fn add(&mut self, other: Self) {
@@ -107,7 +158,7 @@ impl Tally {
         }
     }
 
-    fn add_one(&mut self, session: SessionId, total: u64, last: (ChangeOrder, u16)) {
+    fn add_one(&mut self, session: SessionId, total: u64, last: Place) {
         let count = self.0.entry(session).or_insert(Count { total: 0, last });
         count.total += total;
         count.last = count.last.max(last);
@@ -117,10 +168,10 @@ impl Tally {
         self.0.iter().map(|(&session, &count)| (session, count))
     }
 
-    /// Whether the session's events are notified one by one, as far as their number decides it.
-    pub fn is_one_by_one(&self, session: &Session) -> bool {
-        let limit = gucs::NOTIFY_LIMIT.get() as u64;
-        let total = self.0.get(&session.id).map_or(0, |count| count.total);
-        session.notify == Notify::Payload && total > 0 && (limit == 0 || total <= limit)
+    /// Whether the session's last event of the transaction is at this place.
+    pub fn is_last(&self, session: SessionId, place: Place) -> bool {
+        self.0
+            .get(&session)
+            .is_some_and(|count| count.last == place)
     }
 }

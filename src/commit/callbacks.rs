@@ -13,30 +13,33 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, SubXactEvent, XactEvent};
 
 use super::{append, interned, notify, position, spill};
-use crate::change::outbox;
-use crate::change::replay::{self, Replay};
+use crate::change::replay::{self, Replay, Replays};
+use crate::change::{gaps, outbox};
 use crate::error::{Error, raise};
 use crate::pg::lock;
 use crate::pg::transaction::{
-    ActiveSnapshot, accept_invalidations, nest_level, top_xid, wal_position,
+    ActiveSnapshot, accept_invalidations, nest_level, next_command, top_xid, wal_position,
 };
 use crate::tables::transaction::{self, Feed};
 use crate::tables::{registry, wakeups};
 
-/// Queues a session's pending events as notifications of this transaction; called under the commit lock.
-pub type SendReplay = fn(Replay);
+/// Queues a session's pending events as notifications of this transaction; called under the commit lock. False if the
+/// server's queue had no room for them.
+pub type SendReplay = fn(Replay) -> bool;
 
 thread_local! {
     static REPLAY: Cell<Option<SendReplay>> = const { Cell::new(None) };
     static AT_ROLLBACK: Cell<Option<fn()>> = const { Cell::new(None) };
+    static TELL_GAPS: Cell<Option<fn()>> = const { Cell::new(None) };
 }
 
 /// Registers the callbacks. `replay` reads the inbox for a session that attaches; `at_rollback` is told of
 /// every rollback of a transaction or savepoint, and of every PREPARE, since what the own changes had made
-/// true is so no longer.
-pub fn init(replay: SendReplay, at_rollback: fn()) {
+/// true is so no longer. `tell_gaps` puts the last events of the transaction into the outbox.
+pub fn init(replay: SendReplay, at_rollback: fn(), tell_gaps: fn()) {
     REPLAY.set(Some(replay));
     AT_ROLLBACK.set(Some(at_rollback));
+    TELL_GAPS.set(Some(tell_gaps));
     outbox::set_spill(spill::spill);
     // SAFETY: called once per backend; the functions live as long as the library, which is never unloaded.
     unsafe {
@@ -81,11 +84,13 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
             spill::at_sub_commit(level);
             outbox::with(|outbox| outbox.at_sub_commit(level));
             replay::with(|replays| replays.at_sub_commit(level));
+            gaps::with(|gaps| gaps.at_sub_commit(level));
         }
         SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             spill::at_sub_abort(level);
             outbox::with(|outbox| outbox.at_sub_abort(level));
             replay::with(|replays| replays.at_sub_abort(level));
+            gaps::with(|gaps| gaps.at_sub_abort(level));
             rolled_back();
         }
         _ => {}
@@ -105,6 +110,7 @@ fn clear() {
     drop(outbox::take());
     drop(spill::take());
     drop(replay::take());
+    drop(gaps::take());
     wakeups::clear();
 }
 
@@ -112,7 +118,14 @@ fn has_events() -> bool {
     outbox::with(|outbox| !outbox.is_empty()) || !spill::is_empty()
 }
 
+fn tell_gaps() {
+    if let Some(tell_gaps) = TELL_GAPS.get() {
+        tell_gaps();
+    }
+}
+
 fn pre_prepare() {
+    tell_gaps();
     if has_events() || replay::with(|replays| !replays.is_empty()) {
         raise(Error::TwoPhase);
     }
@@ -120,6 +133,7 @@ fn pre_prepare() {
 
 /// The last thing of ours that a transaction does. One whose changes matched nobody is not here.
 fn pre_commit() {
+    tell_gaps();
     let has_events = has_events();
     let replays = replay::take();
     if (!has_events && replays.is_empty()) || !registry::exists() {
@@ -131,18 +145,34 @@ fn pre_commit() {
     // The last lock but NOTIFY's own, and held until the commit is visible to all.
     lock::wait_without_timeout();
     position::lock();
-    if let Some(replay) = REPLAY.get()
-        && !replays.is_empty()
-    {
-        let _snapshot = ActiveSnapshot::push();
-        replays.iter().for_each(replay);
+    let has_skipped = send_replays(&replays);
+    if flushed.is_none() && !has_skipped {
+        return;
     }
-    if let Some(flushed) = flushed {
-        let feed = Feed::open();
-        let placed = position::next(&feed, flushed.epoch, flushed.xid);
-        transaction::insert(&feed, &placed, flushed.noted, &flushed.contents);
-        flushed.notifications.send(&placed);
+    // What was skipped is remembered by the newest transaction, if need be by one without events.
+    let flushed = flushed.unwrap_or_else(Flushed::nothing);
+    let feed = Feed::open();
+    let mut placed = position::next(&feed, flushed.epoch, flushed.xid);
+    placed.has_skips |= has_skipped;
+    placed.has_skips = flushed.notifications.send(&placed, placed.has_skips);
+    transaction::insert(&feed, &placed, flushed.noted, &flushed.contents);
+}
+
+/// Whether some replay was skipped.
+fn send_replays(replays: &Replays) -> bool {
+    let Some(replay) = REPLAY.get() else {
+        return false;
+    };
+    if replays.is_empty() {
+        return false;
     }
+    let _snapshot = ActiveSnapshot::push();
+    let skipped = replays.iter().filter(|session| !replay(*session)).count();
+    if skipped > 0 {
+        // The own notifications may be the next ones on these channels.
+        next_command();
+    }
+    skipped > 0
 }
 
 /// A transaction whose changes are in the log and whose notifications are rendered.
@@ -152,6 +182,18 @@ struct Flushed {
     noted: u64,
     contents: transaction::Contents,
     notifications: notify::Notifications,
+}
+
+impl Flushed {
+    fn nothing() -> Self {
+        Self {
+            epoch: transaction::epoch(true),
+            xid: top_xid(),
+            noted: wal_position(),
+            contents: transaction::Contents::logged([]),
+            notifications: notify::Notifications::default(),
+        }
+    }
 }
 
 /// Everything that can be done before the lock is taken.

@@ -4,9 +4,11 @@
 mod append;
 mod audience;
 mod callbacks;
+mod channels;
 mod interned;
 mod notify;
 mod position;
+mod rendering;
 mod spill;
 
 pub use callbacks::init;

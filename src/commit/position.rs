@@ -13,6 +13,7 @@ use pgrx::pg_sys;
 use crate::change::cursor::Position;
 use crate::pg::{lock, transaction};
 use crate::tables::registry::registry;
+use crate::tables::skipped;
 use crate::tables::transaction::{Feed, Placed};
 
 /// Waits for the commit lock and keeps it to the end of the transaction.
@@ -20,14 +21,16 @@ pub fn lock() {
     lock::object_exclusive(pg_sys::ExtensionRelationId, registry().extension);
 }
 
-/// The next place. The caller holds the lock and stores the transaction under it, so that the next holder's
+/// The next place; skips are those of the place before. The caller holds the lock and stores the transaction under it, so that the next holder's
 /// WAL position is greater.
 pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
     let before = feed
         .newest()
         .filter(|before| before.position.epoch == epoch);
-    let (last_lsn, last_at) =
-        before.map_or((0, i64::MIN), |before| (before.position.lsn, before.at));
+    let (last_lsn, last_at, has_skips) = before.map_or_else(
+        || (0, i64::MIN, skipped::any()),
+        |before| (before.position.lsn, before.at, before.has_skips),
+    );
     Placed {
         position: Position {
             epoch,
@@ -36,5 +39,6 @@ pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
         xid,
         nonce: transaction::nonce(),
         at: transaction::clock().max(last_at),
+        has_skips,
     }
 }

@@ -13,6 +13,7 @@ use crate::change::outbox::{self, Changes};
 use crate::gucs;
 use crate::pg::memory::in_own_context;
 use crate::pg::transaction::{ActiveSnapshot, nest_level, top_xid};
+use crate::tables::invalidation;
 use crate::tables::transaction::epoch;
 
 /// What the subtransactions of one level have stored.
@@ -28,12 +29,24 @@ pub struct Spilled {
     pub sets: BTreeSet<i64>,
     /// How many events each session gets of it.
     pub tally: Tally,
+    /// When all of it was counted, as [`invalidation::generation`] says; `None` if not all at a time.
+    counted: Option<u64>,
 }
 
 impl Spilled {
     fn add(&mut self, other: Self) {
+        self.counted = if self.sets.is_empty() || self.counted == other.counted {
+            other.counted
+        } else {
+            None
+        };
         self.sets.extend(other.sets);
         self.tally.add(other.tally);
+    }
+
+    /// Whether no session, relation or privilege has changed since it was counted.
+    pub fn is_counted_as_of_now(&self) -> bool {
+        self.counted == Some(invalidation::generation())
     }
 }
 
@@ -54,12 +67,13 @@ pub fn store(level: i32, changes: Changes) {
     // There can be a great many subtransactions, and none may leave memory to its parent.
     let stored = in_own_context(|| {
         let _snapshot = ActiveSnapshot::push();
-        let mut stored = Spilled {
-            sets: append::append(&changes, epoch(true), top_xid()),
-            tally: Tally::default(),
-        };
-        stored.tally.count(&changes, &mut Audience::default());
-        stored
+        let sets = append::append(&changes, epoch(true), top_xid());
+        let counted = Some(invalidation::generation());
+        Spilled {
+            sets,
+            tally: Tally::of(&changes, &mut Audience::default()),
+            counted,
+        }
     });
     SPILLED.with_borrow_mut(|levels| match levels.last_mut() {
         Some(last) if last.level == level => last.spilled.add(stored),

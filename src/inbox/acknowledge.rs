@@ -4,7 +4,7 @@ use crate::change::cursor::Cursor;
 use crate::error::{Error, raise};
 use crate::pg::table::Read;
 use crate::tables::session::{self, Session};
-use crate::tables::transaction;
+use crate::tables::{session_expiry, transaction};
 
 /// Reads a cursor. Raises 22P02 for a text that none has, 24000 for one that this feed never gave out or
 /// that a crash has undone.
@@ -41,6 +41,7 @@ pub fn acknowledged(session: &Session, read: Read) -> Cursor {
 /// Acknowledges everything up to the cursor; never moves back. Returns the acknowledged position.
 pub fn acknowledge(session: &Session, cursor: Cursor) -> Cursor {
     session::lock(session.id);
+    session_expiry::note_use(session.id);
     let before = acknowledged(session, Read::Latest);
     if cursor > before {
         session::acknowledge(session.id, cursor);

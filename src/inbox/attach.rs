@@ -3,24 +3,27 @@
 use pgrx::Uuid;
 use pgrx::prelude::*;
 
-use super::acknowledge;
 use super::reader::Reader;
+use super::{acknowledge, permissions};
+use crate::change::operation::SessionId;
 use crate::change::payload::{self, Notification};
 use crate::change::replay::{self, Replay};
 use crate::gucs;
 use crate::pg::table::Read;
 use crate::pg::{notify, setting, transaction};
-use crate::tables::access;
-use crate::tables::session::{self, Notify};
+use crate::tables::session::{self, Notify, Session};
 use crate::tables::transaction as feed;
+use crate::tables::{access, session_expiry, skipped};
 
 #[pg_extern(sql = false)]
 fn session_attach(session_id: Option<Uuid>, replay: Option<bool>) -> i64 {
     setting::prevent_during_recovery(c"event.session_attach()");
     let session = access::session(Some(access::required(session_id)));
     let id = session.id;
+    permissions::judge(&session);
     access::set_current(Some(id), false);
-    notify::listen(&session::channel(id));
+    notify::listen(&session.channel());
+    session_expiry::note_use(id);
     let after = acknowledge::acknowledged(&session, Read::Statement);
     let pending = Reader::new(session, Read::Statement).count(after);
     if replay.unwrap_or(true) {
@@ -33,66 +36,97 @@ fn session_attach(session_id: Option<Uuid>, replay: Option<bool>) -> i64 {
     pending as i64
 }
 
+/// The least that a replay takes of the server's queue.
+const NUDGE_BYTES: usize = 250;
+
 /// Queues the pending events of a session. The caller holds the commit lock, so that every other
 /// notification on the connection has a greater cursor. Where the usual limits forbid it, or where an event
-/// cannot be notified, one nudge stands for all of them: many events are never read under the lock.
+/// cannot be notified, one nudge stands for all of them: many events are never read under the lock. So it does where
+/// events were kept back on the channel: if one listener has acknowledged them, another one would not hear of them. False if the
+/// server's queue had no room for them: then the next notification on the channel is a nudge.
 pub fn replay(
     Replay {
         session: id,
         pending,
     }: Replay,
-) {
-    let Some(session) = session::find(id) else {
-        return;
+) -> bool {
+    let Some(session) = session::find(id).filter(|session| session.notify != Notify::Off) else {
+        return true;
     };
-    let share = gucs::NOTIFY_QUEUE_LIMIT.get();
-    if session.notify == Notify::Off || !notify::queue_has_room(0, share) {
-        return;
+    let channel = session.channel();
+    let has_room = |bytes| notify::queue_has_room(bytes, gucs::NOTIFY_QUEUE_LIMIT.get());
+    if !has_room(NUDGE_BYTES) {
+        if pending > 0 {
+            skipped::add(&channel, pending as u64);
+        }
+        return pending == 0;
     }
+    let named = session.shared_channel.is_some().then_some([id]);
+    let named = named.as_ref().map(|id| id.as_slice());
+    let found = events(session, pending, named);
+    let bytes: usize = found.payloads.iter().map(Vec::len).sum();
+    let few = bytes <= gucs::NOTIFY_BYTES.get() as usize * 1024;
+    let may_send = few && has_room(bytes + 100 * found.count) && !skipped::is_known(&channel);
+    if found.is_whole && may_send {
+        for payload in found.payloads {
+            notify::notify(&channel, &notify::payload(payload));
+        }
+    } else if let Some(newest) = feed::newest(Read::Latest) {
+        let nudge = payload::nudge(newest.end(), pending.max(found.count) as u64, named);
+        notify::notify(&channel, &notify::payload(nudge));
+    }
+    true
+}
+
+/// What was found of a session's pending events.
+struct Pending {
+    payloads: Vec<Vec<u8>>,
+    count: usize,
+    /// Whether each of them has a payload here.
+    is_whole: bool,
+}
+
+/// The pending events as notifications, if they may be notified one by one.
+fn events(session: Session, pending: usize, named: Option<&[SessionId]>) -> Pending {
     let most = match (session.notify, gucs::NOTIFY_LIMIT.get()) {
         (Notify::Nudge | Notify::Off, _) => 0,
         (Notify::Payload, 0) => usize::MAX,
         (Notify::Payload, limit) => limit as usize,
     };
-    let (channel, format) = (session::channel(id), session.format);
+    let mut payloads = Vec::new();
+    if pending > most {
+        return Pending {
+            payloads,
+            count: 0,
+            is_whole: false,
+        };
+    }
+    let format = session.format;
     // With a snapshot: a connection that acknowledges replaces the row that is read here.
     let after = acknowledge::acknowledged(&session, Read::Statement);
-    let mut payloads = Vec::new();
-    let mut found = 0;
-    let mut is_whole = pending <= most;
-    if is_whole {
-        let mut reader = Reader::under_commit_lock(session, Read::Latest);
-        let page = reader.read(
-            after,
-            most,
-            |event, place| {
-                (
-                    Notification::render(event, format, place.stamp.xid),
-                    place.stamp.clone(),
-                    place.cursor,
-                )
-            },
-            |(event, stamp, cursor), last| {
-                payloads.extend(
-                    event
-                        .finish(last)
-                        .map(|payload| payload.stamped(&stamp, cursor)),
-                );
-            },
-        );
-        found = page.events + usize::from(page.has_next);
-        is_whole = payloads.len() == found && !reader.has_passed_over();
-    }
-    let bytes: usize = payloads.iter().map(Vec::len).sum();
-    let few = bytes <= gucs::NOTIFY_BYTES.get() as usize * 1024;
-    if is_whole && few && notify::queue_has_room(bytes + 100 * found, share) {
-        payloads
-            .into_iter()
-            .for_each(|payload| notify::notify(&channel, payload));
-    } else if let Some(newest) = feed::newest(Read::Latest) {
-        notify::notify(
-            &channel,
-            payload::nudge(newest.end(), pending.max(found) as u64),
-        );
+    let mut reader = Reader::under_commit_lock(session, Read::Latest);
+    let page = reader.read(
+        after,
+        most,
+        |event, place| {
+            (
+                Notification::render(event, format, place.stamp.xid),
+                place.stamp.clone(),
+                place.cursor,
+            )
+        },
+        |(event, stamp, cursor), last| {
+            payloads.extend(
+                event
+                    .finish(last, named)
+                    .map(|payload| payload.stamped(&stamp, cursor)),
+            );
+        },
+    );
+    let count = page.events + usize::from(page.has_next);
+    Pending {
+        is_whole: payloads.len() == count && !reader.has_passed_over(),
+        payloads,
+        count,
     }
 }

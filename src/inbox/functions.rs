@@ -4,18 +4,14 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{Uuid, name};
 
-use super::acknowledge;
+use super::change::{self, Change};
 use super::reader::Reader;
-use super::{diff, feed};
+use super::{acknowledge, diff, feed, permissions};
 use crate::change::cursor::Cursor;
-use crate::change::event::{Content, Event};
-use crate::change::json::Object;
-use crate::change::payload::{self, Payload};
-use crate::change::record::Value;
 use crate::error::{Error, raise};
 use crate::pg::result::{Json, Text, Xid8};
+use crate::pg::setting;
 use crate::pg::table::Read;
-use crate::pg::{bytes, setting};
 use crate::tables::session::Session;
 use crate::tables::{access, transaction};
 
@@ -57,6 +53,7 @@ fn events(
     ),
 > {
     let session = access::session(session_id.map(access::id));
+    permissions::judge(&session);
     let limit = count("max_events", max_events.unwrap_or(1000));
     TableIterator::new(changes(session, after.as_deref(), limit))
 }
@@ -65,114 +62,9 @@ fn events(
 pub fn changes(session: Session, after: Option<&str>, limit: usize) -> Vec<Change> {
     let after = acknowledge::start(&session, after);
     let format = session.format;
-    let mut rows = Vec::new();
-    Reader::new(session, Read::Statement).read(
-        after,
-        limit,
-        |event, place| {
-            let event_json = payload::render(event, format, place.stamp.xid);
-            let (value, old_value) = values(event);
-            let key = (!event.key().is_empty()).then(|| {
-                let mut key = Vec::new();
-                payload::key(event.change.relation, event.key(), &mut key);
-                key
-            });
-            Row {
-                cursor: place.cursor,
-                kind: event.operation().event_type(),
-                relation: event.change.relation.qualified.clone(),
-                key,
-                column: match event.content {
-                    Content::FieldUpdate { column, .. } => Some(column.to_vec()),
-                    Content::RowInsert { .. } | Content::RowDelete | Content::Control { .. } => {
-                        None
-                    }
-                },
-                value,
-                old_value,
-                subscription: event.subscription.name(),
-                stamp: place.stamp.clone(),
-                at: place.transaction.at,
-                event: event_json,
-            }
-        },
-        |row, last| rows.push(row.finish(last)),
-    );
-    rows
-}
-
-/// A row of `event.change`.
-pub type Change = (
-    Text,
-    Text,
-    Text,
-    Option<Json>,
-    Option<Text>,
-    Option<Json>,
-    Option<Json>,
-    Text,
-    Xid8,
-    TimestampWithTimeZone,
-    Json,
-);
-
-/// What is known of an event before it is known whether it is the last one.
-struct Row {
-    cursor: Cursor,
-    kind: &'static str,
-    relation: Vec<u8>,
-    key: Option<Vec<u8>>,
-    column: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    old_value: Option<Vec<u8>>,
-    subscription: &'static str,
-    stamp: crate::change::event::Stamp,
-    at: i64,
-    event: Payload,
-}
-
-impl Row {
-    fn finish(mut self, last: bool) -> Change {
-        if last {
-            self.event.mark_last();
-        }
-        (
-            Text(self.cursor.to_string().into_bytes()),
-            Text(self.kind.into()),
-            Text(self.relation),
-            self.key.map(Json),
-            self.column.map(Text),
-            self.value.map(Json),
-            self.old_value.map(Json),
-            Text(self.subscription.into()),
-            Xid8(self.stamp.xid),
-            bytes::timestamp(self.at),
-            Json(self.event.stamped(&self.stamp, self.cursor)),
-        )
-    }
-}
-
-/// The new and the old value: the whole row of an insert, the field of an update.
-fn values(event: &Event) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-    let json = |value: Value| match value {
-        Value::Json(json) => Some(json.to_vec()),
-        Value::Absent | Value::Unrenderable => None,
-    };
-    match event.content {
-        Content::RowInsert { .. } => {
-            let mut row = Vec::new();
-            let mut object = Object::new(&mut row);
-            for (name, value) in event.columns() {
-                if let Value::Json(value) = value {
-                    object.key(name).extend_from_slice(value);
-                }
-            }
-            object.end();
-            (Some(row), None)
-        }
-        Content::RowDelete | Content::Control { .. } => (None, None),
-        Content::FieldUpdate { part, .. } => (json(part.new), json(part.old)),
-    }
+    let mut reader = Reader::new(session, Read::Statement);
+    let (rows, _) = change::rows(&mut reader, format, after, limit);
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 #[pg_extern(sql = false)]
@@ -204,6 +96,7 @@ fn cursor(at: Option<TimestampWithTimeZone>) -> String {
 #[pg_extern(sql = false)]
 fn feed(session_id: Option<Uuid>, after: Option<String>, page_size: Option<i32>) -> Json {
     let session = access::session(session_id.map(access::id));
+    permissions::judge(&session);
     let limit = count("page_size", page_size.unwrap_or(100));
     let after = acknowledge::start(&session, after.as_deref());
     Json(feed::page(session, after, limit))
@@ -216,6 +109,7 @@ fn diff(
     color: Option<bool>,
 ) -> SetOfIterator<'static, Text> {
     let session = access::session(session_id.map(access::id));
+    permissions::judge(&session);
     let after = acknowledge::start(&session, after.as_deref());
     SetOfIterator::new(
         diff::lines(session, after, color.unwrap_or(false))

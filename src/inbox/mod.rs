@@ -2,9 +2,12 @@
 
 mod acknowledge;
 mod attach;
+mod change;
 mod diff;
+mod events_of;
 mod feed;
 mod functions;
+mod permissions;
 mod reader;
 mod wait;
 

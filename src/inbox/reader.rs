@@ -4,6 +4,7 @@
 //! changes stand in the log by set. So a reader looks at nothing that does not concern its session: it
 //! merges the sets by position, and inside a transaction by the order of its changes.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -12,7 +13,7 @@ use pgrx::pg_sys::Oid;
 use crate::change::cursor::{ChangeOrder, Cursor, Position};
 use crate::change::event::{self, Change, Event, Readable, Stamp};
 use crate::change::inline;
-use crate::change::recipients::Recipient;
+use crate::change::recipients::{Recipient, Recipients};
 use crate::change::record::Record;
 use crate::change::relation::RelationNames;
 use crate::error::{Error, raise};
@@ -20,6 +21,7 @@ use crate::pg::relation::Glimpse;
 use crate::pg::table::Read;
 use crate::pg::{relation, role};
 use crate::tables::log::{Entry, Merge};
+use crate::tables::permission_loss::Withheld;
 use crate::tables::session::Session;
 use crate::tables::transaction::{OfSet, Placed};
 use crate::tables::{recipient_set, transaction};
@@ -27,13 +29,30 @@ use crate::tables::{recipient_set, transaction};
 /// Rows that one index scan fetches at most.
 const CHUNK: usize = 1000;
 
+/// Recipient sets that have been loaded; `None` for one that is gone. Readers of several sessions share them.
+#[derive(Clone, Default)]
+pub struct LoadedSets(Rc<RefCell<HashMap<i64, Option<Rc<Recipients>>>>>);
+
+impl LoadedSets {
+    fn get(&self, set: i64, read: Read) -> Option<Rc<Recipients>> {
+        let known = self.0.borrow().get(&set).cloned();
+        known.unwrap_or_else(|| {
+            let loaded = recipient_set::load(set, read).map(Rc::new);
+            self.0.borrow_mut().insert(set, loaded.clone());
+            loaded
+        })
+    }
+}
+
 pub struct Reader {
     session: Session,
     read: Read,
     sets: Vec<i64>,
+    loaded: LoadedSets,
     /// The session's share of a set; `None` if the set is gone.
     shares: HashMap<i64, Option<Rc<Recipient>>>,
     relations: HashMap<Oid, Option<Rc<Relation>>>,
+    withheld: Withheld,
     /// Waits for nobody who is altering a relation; what it passed over then, it says.
     patience: Patience,
 }
@@ -85,26 +104,34 @@ pub struct Placement<'a> {
 
 impl Reader {
     pub fn new(session: Session, read: Read) -> Self {
-        Self::with(session, read, Patience::Waits)
+        Self::sharing(session, read, LoadedSets::default())
+    }
+
+    /// As [`Self::new`], for readers of several sessions, which are mostly in the same sets.
+    pub fn sharing(session: Session, read: Read, loaded: LoadedSets) -> Self {
+        Self::with(session, read, loaded, Patience::Waits)
     }
 
     /// For the holder of the commit lock: [`Self::has_passed_over`] says whether events are missing.
     pub fn under_commit_lock(session: Session, read: Read) -> Self {
-        Self::with(session, read, Patience::MustNotWait)
+        Self::with(session, read, LoadedSets::default(), Patience::MustNotWait)
     }
 
     pub fn has_passed_over(&self) -> bool {
         self.patience == Patience::HasPassedOver
     }
 
-    fn with(session: Session, read: Read, patience: Patience) -> Self {
+    fn with(session: Session, read: Read, loaded: LoadedSets, patience: Patience) -> Self {
         let sets = recipient_set::of_session(session.id, read);
+        let withheld = Withheld::of(session.id);
         Self {
             session,
             read,
             sets,
+            loaded,
             shares: HashMap::new(),
             relations: HashMap::new(),
+            withheld,
             patience,
         }
     }
@@ -229,7 +256,7 @@ impl Reader {
             merge.add_entries(*set, changes.into_iter().map(entry));
         }
         while let Some(entry) = merge.next() {
-            if !self.events(&entry, after, visit) {
+            if !self.events(placed.position, &entry, after, visit) {
                 return;
             }
         }
@@ -238,6 +265,7 @@ impl Reader {
     /// Visits the session's events of one changed row; false once `visit` has returned it.
     fn events(
         &mut self,
+        position: Position,
         entry: &Entry,
         after: Option<(ChangeOrder, u16)>,
         visit: &mut impl FnMut(&Event) -> bool,
@@ -245,6 +273,9 @@ impl Reader {
         let record =
             Record::decode(&entry.record).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
         let relation = if record.name.is_empty() {
+            if self.withheld.contains(entry.relation, position) {
+                return true;
+            }
             self.relation(entry.relation)
         } else {
             Some(Rc::new(Relation {
@@ -271,15 +302,10 @@ impl Reader {
     }
 
     fn share(&mut self, set: i64) -> Option<Rc<Recipient>> {
-        let (id, read) = (self.session.id, self.read);
+        let (id, read, loaded) = (self.session.id, self.read, &self.loaded);
         self.shares
             .entry(set)
-            .or_insert_with(|| {
-                recipient_set::load(set, read)?
-                    .get(id)
-                    .cloned()
-                    .map(Rc::new)
-            })
+            .or_insert_with(|| loaded.get(set, read)?.get(id).cloned().map(Rc::new))
             .clone()
     }
 

@@ -10,7 +10,9 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, Uuid, name, pg_sys};
 
-use super::functions::{Change, changes, count};
+use super::change::Change;
+use super::functions::{changes, count};
+use super::permissions;
 use crate::change::operation::SessionId;
 use crate::error::{Error, raise};
 use crate::pg::argument;
@@ -55,6 +57,11 @@ fn wait_events(
     let deadline = deadline(timeout);
     let limit = count("max_events", max_events.unwrap_or(1000));
     let id = access::named_or_current(session_id.map(access::id));
+    let judge = || permissions::judge(&access::session(Some(id))).then_some(());
+    // The event that it records can be found only when this transaction has ended.
+    if subtransaction::look(judge).is_some() {
+        return TableIterator::new([]);
+    }
     let found = until_found(id, &deadline, || look(id, after.as_deref(), limit));
     TableIterator::new(found.unwrap_or_default())
 }

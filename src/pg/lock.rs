@@ -12,10 +12,34 @@ pub fn object_exclusive(class: Oid, object: Oid) {
     unsafe { pg_sys::LockDatabaseObject(class, object, SUB_OBJECT, pg_sys::ExclusiveLock as i32) }
 }
 
+/// As [`object_exclusive`], if nobody has it. (`ConditionalLockDatabaseObject` is missing in early minor releases.)
+pub fn try_object_exclusive(class: Oid, object: Oid) -> bool {
+    // SAFETY: plain values; the tag is the one that LockDatabaseObject makes.
+    unsafe {
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
+            locktag_field2: class.to_u32(),
+            locktag_field3: object.to_u32(),
+            locktag_field4: SUB_OBJECT,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        };
+        let result = pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, false, true);
+        pg_sys::AcceptInvalidationMessages();
+        result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
+}
+
 /// Takes SHARE ROW EXCLUSIVE on a relation, which CREATE TRIGGER needs, if nobody is in the way.
 pub fn try_relation_share_row_exclusive(relation: Oid) -> bool {
     // SAFETY: plain values.
     unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::ShareRowExclusiveLock as i32) }
+}
+
+/// Takes ACCESS EXCLUSIVE on a relation, which DROP TRIGGER needs, if nobody is in the way.
+pub fn try_relation_access_exclusive(relation: Oid) -> bool {
+    // SAFETY: plain values.
+    unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::AccessExclusiveLock as i32) }
 }
 
 /// Keeps the writer's own `lock_timeout` from failing its commit in the locks that are left to take: ours

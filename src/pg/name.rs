@@ -52,6 +52,12 @@ pub fn of_extension(schema: &CStr, name: &CStr) -> Option<Oid> {
     (oid != Oid::INVALID).then_some(oid)
 }
 
+/// The oid of the type that a relation's rows have.
+pub fn row_type(relation: Oid) -> Oid {
+    // SAFETY: a plain value.
+    unsafe { pg_sys::get_rel_type_id(relation) }
+}
+
 /// The oid of this extension's row in pg_extension, if it is installed.
 pub fn extension() -> Option<Oid> {
     // SAFETY: the string is NUL-terminated.

@@ -4,9 +4,13 @@ use super::{compat, ffi};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 
+/// What a notification carries.
+pub fn payload(bytes: Vec<u8>) -> CString {
+    CString::new(bytes).expect("values of the server hold no NUL")
+}
+
 /// Queues a notification for the commit of this transaction. The payload is at most 7,999 bytes long.
-pub fn notify(channel: &CStr, payload: Vec<u8>) {
-    let payload = CString::new(payload).expect("values of the server hold no NUL");
+pub fn notify(channel: &CStr, payload: &CStr) {
     // SAFETY: both are NUL-terminated; events are sent inside a transaction.
     unsafe { ffi::async_notify(channel.as_ptr(), payload.as_ptr()) }
 }

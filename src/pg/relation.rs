@@ -279,6 +279,15 @@ pub fn is_known_to_be_empty(relation: Oid) -> bool {
     is_empty.unwrap_or(false)
 }
 
+/// Raises 55006 if a query of this session is using the relation, or a trigger of it is still to fire, so that `command`
+/// must not change it.
+pub fn prevent_if_in_use(relation: Oid, command: &std::ffi::CStr) {
+    // SAFETY: the relation is open, for this alone; the string is NUL-terminated.
+    with_unlocked(relation, |open| unsafe {
+        pg_sys::CheckTableNotInUse(open, command.as_ptr())
+    });
+}
+
 /// Tells every backend, when this transaction commits, that what it knows of the relation is void; this one
 /// at its next command.
 pub fn invalidate(relation: Oid) {

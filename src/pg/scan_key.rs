@@ -20,6 +20,15 @@ impl Key {
         )
     }
 
+    pub fn oid_above(column: i16, value: Oid) -> Self {
+        Self::new(
+            column,
+            pg_sys::BTGreaterStrategyNumber,
+            pg_sys::F_OIDGT,
+            value.into(),
+        )
+    }
+
     pub fn int8(column: i16, value: i64) -> Self {
         Self::new(
             column,

@@ -95,9 +95,9 @@ impl Table {
         self.delete_row(row, true)
     }
 
-    /// Deletes a row unless another transaction is changing it or has done so; waits for nobody.
-    pub fn delete_unless_busy(&self, row: RowId) {
-        self.delete_row(row, false);
+    /// Deletes a row unless another transaction is changing it or has done so; waits for nobody. Says whether it has.
+    pub fn delete_unless_busy(&self, row: RowId) -> bool {
+        self.delete_row(row, false)
     }
 
     fn delete_row(&self, row: RowId, wait: bool) -> bool {
@@ -261,6 +261,13 @@ impl Row<'_> {
     pub fn text(&self, column: i16) -> Option<String> {
         self.bytes(column)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// An `interval`; `None` for NULL.
+    pub fn interval(&self, column: i16) -> Option<pgrx::datum::Interval> {
+        // SAFETY: an interval's datum.
+        self.datum(column)
+            .map(|datum| unsafe { super::bytes::read(datum) })
     }
 
     /// A `smallint[]` without nulls.

@@ -50,6 +50,12 @@ pub fn oldest_running_xid() -> u64 {
     epoch << 32 | u64::from(xmin)
 }
 
+/// Whether the transaction can change anything: it is not read-only, not in a parallel query, and not on a standby.
+pub fn may_write() -> bool {
+    // SAFETY: reads variables of the backend, and shared memory.
+    unsafe { !(pg_sys::XactReadOnly || pg_sys::IsInParallelMode() || pg_sys::RecoveryInProgress()) }
+}
+
 /// The current WAL insert position.
 pub fn wal_position() -> u64 {
     // SAFETY: reads shared memory; a standby never gets here, since it cannot write.

@@ -15,6 +15,8 @@ pub struct Trigger {
     pub fires: Fires,
     /// The server has made it from a partitioned table's.
     pub is_clone: bool,
+    /// What it fires for, if that is just what one that [`create`] makes does: always, at once and for every column.
+    pub after: Option<After>,
 }
 
 /// `tgenabled`, as far as it matters here.
@@ -57,6 +59,7 @@ pub unsafe fn of_open(relation: pg_sys::Relation) -> Vec<Trigger> {
                 _ => Fires::Sometimes,
             },
             is_clone: trigger.tgisclone,
+            after: After::of(trigger),
         };
         triggers.iter().map(trigger).collect()
     }
@@ -70,23 +73,45 @@ pub enum After {
     Truncate,
 }
 
+impl After {
+    fn events(self) -> u32 {
+        match self {
+            Self::RowChange => {
+                pg_sys::TRIGGER_TYPE_INSERT
+                    | pg_sys::TRIGGER_TYPE_UPDATE
+                    | pg_sys::TRIGGER_TYPE_DELETE
+            }
+            Self::Truncate => pg_sys::TRIGGER_TYPE_TRUNCATE,
+        }
+    }
+
+    fn level(self) -> u32 {
+        match self {
+            Self::RowChange => pg_sys::TRIGGER_TYPE_ROW,
+            Self::Truncate => pg_sys::TRIGGER_TYPE_STATEMENT,
+        }
+    }
+
+    fn of(trigger: &pg_sys::Trigger) -> Option<Self> {
+        let is_plain = trigger.tgqual.is_null() && trigger.tgnattr == 0 && !trigger.tgdeferrable;
+        [Self::RowChange, Self::Truncate].into_iter().find(|after| {
+            let kind = after.events() | after.level() | pg_sys::TRIGGER_TYPE_AFTER;
+            is_plain && trigger.tgtype == kind as i16
+        })
+    }
+}
+
 /// Creates a trigger that fires for every writer, on the relation and, for rows, on its partitions; DROP EXTENSION
 /// takes it along. Neither the caller nor the owner of the relation needs any privilege on the function, and no event
 /// trigger hears of it: no code but the server's runs here, so it runs with all rights. Raises if the name is taken.
 pub fn create(relation: Oid, name: &str, after: After, function: Oid, extension: Oid) {
     let name = CString::new(name).expect("a name holds no NUL");
-    let events = match after {
-        After::RowChange => {
-            pg_sys::TRIGGER_TYPE_INSERT | pg_sys::TRIGGER_TYPE_UPDATE | pg_sys::TRIGGER_TYPE_DELETE
-        }
-        After::Truncate => pg_sys::TRIGGER_TYPE_TRUNCATE,
-    };
     let mut statement = pg_sys::CreateTrigStmt {
         type_: pg_sys::NodeTag::T_CreateTrigStmt,
         trigname: name.as_ptr().cast_mut(),
         row: after == After::RowChange,
         timing: pg_sys::TRIGGER_TYPE_AFTER as i16,
-        events: events as i16,
+        events: after.events() as i16,
         ..Default::default()
     };
     super::role::with_all_rights(|| {
@@ -110,6 +135,25 @@ pub fn create(relation: Oid, name: &str, after: After, function: Oid, extension:
         };
         depend_on_extension(&trigger, extension);
     });
+    super::transaction::next_command();
+}
+
+/// Drops a trigger, and the server's clones of it with it. The caller has locked their relations for itself alone. Like
+/// [`create`], it asks for no privilege.
+pub fn drop(trigger: Oid) {
+    let trigger = pg_sys::ObjectAddress {
+        classId: pg_sys::TriggerRelationId,
+        objectId: trigger,
+        objectSubId: 0,
+    };
+    // SAFETY: the trigger exists; nothing depends on it but its clones.
+    unsafe {
+        pg_sys::performDeletion(
+            &trigger,
+            pg_sys::DropBehavior::DROP_RESTRICT,
+            pg_sys::PERFORM_DELETION_INTERNAL as i32,
+        );
+    }
     super::transaction::next_command();
 }
 

@@ -2,9 +2,12 @@
 
 mod identifier;
 mod key;
+mod options;
 mod sessions;
 mod subscribe;
 mod subscriptions;
 mod tracking;
+mod untrack;
+mod verify;
 
 pub use tracking::{cover, init};

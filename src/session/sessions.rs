@@ -4,14 +4,18 @@ use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{Uuid, pg_sys::Oid};
 
+use super::options::Options;
+use super::subscriptions;
 use crate::change::operation::SessionId;
 use crate::change::payload::Format;
 use crate::error::{Error, raise};
+use crate::gucs;
 use crate::pg::{notify, role, setting, transaction};
-use crate::tables::session::{self, Notify, Session};
-use crate::tables::{access, subscription, wakeups};
+use crate::tables::session::{self, Definition, Notify, Session};
+use crate::tables::{access, session_expiry, skipped, subscription, wakeups};
 
-use super::subscriptions;
+/// So many sessions whose time is over a new one takes away at most.
+const EXPIRED_AT_A_TIME: usize = 20;
 
 #[pg_extern(sql = false)]
 fn session_create(
@@ -24,12 +28,37 @@ fn session_create(
     attach: Option<bool>,
 ) -> Uuid {
     setting::prevent_if_read_only(c"event.session_create()");
-    if channel.is_some() {
-        raise(Error::UnsupportedOption { option: "channel" });
+    let owner = self::owner(owner);
+    let options = Options::check(name, notify, format, channel, ttl);
+    remove_expired();
+    check_quota(owner);
+    let mut definition = Definition {
+        session: Session {
+            id: uuid::Builder::from_random_bytes(transaction::random()).into_uuid(),
+            notify: Notify::Payload,
+            format: Format::Full,
+            owner,
+            shared_channel: None,
+        },
+        name: None,
+        ttl: None,
+        created_at: transaction::clock(),
+    };
+    options.apply(&mut definition);
+    session::insert(&definition);
+    session_expiry::renew(&definition);
+    // From here on its own transaction finds it.
+    transaction::next_command();
+    let session = definition.session;
+    access::set_current(Some(session.id), false);
+    if attach.unwrap_or(true) {
+        notify::listen(&session.channel());
     }
-    if ttl.is_some() {
-        raise(Error::UnsupportedOption { option: "ttl" });
-    }
+    access::uuid(session.id)
+}
+
+/// The role that a new session shall belong to. Raises 22023 if there is none, 42501 if the caller is no member of it.
+fn owner(owner: Option<Oid>) -> Oid {
     let caller = role::current();
     let owner = owner.unwrap_or(caller);
     if !role::exists(owner) {
@@ -45,38 +74,75 @@ fn session_create(
             caller: role::name(caller),
         });
     }
-    let session = Session {
-        id: uuid::Builder::from_random_bytes(transaction::random()).into_uuid(),
-        notify: option("notify", notify, "'payload'", Notify::parse).unwrap_or(Notify::Payload),
-        format: option("format", format, "'full'", Format::parse).unwrap_or(Format::Full),
-        owner,
-    };
-    session::insert(&session, name.as_deref());
-    // From here on its own transaction finds it.
-    transaction::next_command();
-    access::set_current(Some(session.id), false);
-    if attach.unwrap_or(true) {
-        notify::listen(&session::channel(session.id));
-    }
-    access::uuid(session.id)
+    owner
 }
 
-/// An option that takes one of a few words; raises 22023 for another.
-fn option<T>(
-    option: &'static str,
-    value: Option<String>,
-    allowed: &'static str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Option<T> {
-    value.map(|value| {
-        parse(&value).unwrap_or_else(|| {
-            raise(Error::BadOption {
-                option,
-                value,
-                allowed,
-            })
-        })
-    })
+/// Raises 53400 if the role owns as many sessions as it may.
+fn check_quota(owner: Oid) {
+    let most = gucs::SESSIONS_PER_ROLE.get() as usize;
+    if most > 0 && session::of_owner(owner, most).len() == most {
+        raise(Error::Quota {
+            owner: role::name(owner),
+            what: "sessions",
+            setting: "reldiff.sessions_per_role",
+            most,
+        });
+    }
+}
+
+#[pg_extern(sql = false)]
+fn session_alter(
+    session_id: Option<Uuid>,
+    name: Option<String>,
+    notify: Option<String>,
+    format: Option<String>,
+    channel: Option<String>,
+    ttl: Option<Interval>,
+) {
+    setting::prevent_if_read_only(c"event.session_alter()");
+    let options = Options::check(name, notify, format, channel, ttl);
+    let id = access::session(Some(access::required(session_id))).id;
+    session::lock(id);
+    // It may have gone while we waited, or have become another's.
+    let id = access::session(Some(id)).id;
+    let Some(mut definition) = session::definition(id) else {
+        return;
+    };
+    let has_ttl = options.has_ttl();
+    options.apply(&mut definition);
+    session::replace(&definition);
+    if has_ttl {
+        session_expiry::renew(&definition);
+    }
+    transaction::next_command();
+}
+
+/// Takes sessions away that nobody has used for the whole of their time, a few at once: whoever creates sessions keeps their
+/// number in check. Waits for nobody.
+fn remove_expired() {
+    for id in session_expiry::over(EXPIRED_AT_A_TIME) {
+        if session_expiry::is_over(id) && session::try_lock(id) && session_expiry::is_over(id) {
+            remove(id);
+        }
+    }
+}
+
+/// Deletes the session, its subscriptions and its inbox. The caller holds its lock.
+fn remove(id: SessionId) {
+    let shared_channel = session::find(id).and_then(|session| session.shared_channel);
+    subscriptions::announce(&subscription::delete_all(id));
+    session::delete(id);
+    session_expiry::delete(id);
+    skipped::take(&session::own_channel(id));
+    wakeups::add(id);
+    // The last one of a channel takes along what was not notified there.
+    if let Some(channel) = shared_channel
+        && skipped::is_known(&channel)
+        && !session::is_shared(&channel)
+    {
+        skipped::take(&channel);
+    }
+    transaction::next_command();
 }
 
 #[pg_extern(sql = false)]
@@ -100,11 +166,8 @@ fn session_delete(session_id: Option<Uuid>) -> bool {
     session::lock(id);
     // It may have gone while we waited.
     let existed = session::find(id).is_some();
-    subscriptions::announce(&subscription::delete_all(id));
-    session::delete(id);
-    wakeups::add(id);
-    transaction::next_command();
     stop_listening(id);
+    remove(id);
     existed
 }
 
@@ -116,12 +179,15 @@ fn session_current() -> Option<Uuid> {
 #[pg_extern(sql = false)]
 fn session_use(session_id: Option<Uuid>, is_local: Option<bool>) -> Uuid {
     let session = access::session(Some(access::required(session_id)));
+    session_expiry::note_use(session.id);
     access::set_current(Some(session.id), is_local.unwrap_or(false));
     access::uuid(session.id)
 }
 
+/// Ends what `session_create` and `session_attach` have begun on this connection. A shared channel stays listened to: other
+/// sessions of this connection may be on it. The own one does not, which the session may have had before.
 fn stop_listening(session: SessionId) {
-    notify::unlisten(&session::channel(session));
+    notify::unlisten(&session::own_channel(session));
     if access::current() == Some(session) {
         access::set_current(None, false);
     }

@@ -7,9 +7,11 @@ use pgrx::pg_sys::Oid;
 use super::tracking;
 use crate::change::operation::SubscriptionType;
 use crate::error::{Error, raise};
+use crate::gucs;
 use crate::pg::relation::{self, Description, Kind, Persistence};
 use crate::pg::{lock, role, setting, transaction};
 use crate::tables::access;
+use crate::tables::permission_loss;
 use crate::tables::session::{self, Session};
 use crate::tables::subscription::{self, Deleted, Target};
 use crate::tables::watch;
@@ -35,8 +37,10 @@ pub fn subscribe(
     if let Some(id) = subscription::find(session.id, relation, &target) {
         return id;
     }
+    check_quota(session.owner);
     let id = uuid::Builder::from_random_bytes(transaction::random()).into_uuid();
     subscription::insert(id, session.id, relation, &target);
+    permission_loss::end(session.id, relation);
     match target {
         Target::Table | Target::Column(_) => watch::announce(relation),
         // Keys are looked up at each change: writers have to know only that there are any.
@@ -50,6 +54,26 @@ pub fn subscribe(
     }
     transaction::next_command();
     id
+}
+
+/// Raises 53400 if the role's sessions have as many subscriptions as they may.
+fn check_quota(owner: Oid) {
+    let most = gucs::SUBSCRIPTIONS_PER_ROLE.get() as usize;
+    if most == 0 {
+        return;
+    }
+    let sessions = session::of_owner(owner, usize::MAX);
+    let count = sessions.into_iter().fold(0, |count, session| {
+        count + subscription::count(session, most - count)
+    });
+    if count == most {
+        raise(Error::Quota {
+            owner: role::name(owner),
+            what: "subscriptions",
+            setting: "reldiff.subscriptions_per_role",
+            most,
+        });
+    }
 }
 
 /// Tells the writers of what was deleted.

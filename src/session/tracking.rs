@@ -4,6 +4,7 @@
 //! own; and each of them has a TRUNCATE trigger, which is never cloned.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::Oid;
@@ -30,7 +31,7 @@ pub fn init(missed: fn(Oid)) {
 
 /// The triggers that a relation can need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trigger {
+pub enum Trigger {
     Row,
     Truncate,
 }
@@ -56,18 +57,43 @@ impl Trigger {
         }
     }
 
+    fn after(self) -> After {
+        match self {
+            Self::Row => After::RowChange,
+            Self::Truncate => After::Truncate,
+        }
+    }
+
     /// A trigger of ours is known by its function: it may have been renamed, and a user's may have its name.
-    fn state(self, description: &Description) -> State {
+    pub fn is_ours(self, trigger: &trigger::Trigger) -> bool {
+        trigger.function == self.function()
+    }
+
+    /// Whether this is one of ours that nobody has made to fire for some changes only.
+    pub fn is_whole(self, trigger: &trigger::Trigger) -> bool {
+        self.is_ours(trigger) && trigger.after == Some(self.after())
+    }
+
+    /// Whether one of these is ours and fires for every change and every writer. `clones`: whether that of a partitioned
+    /// table above will do.
+    fn is_among(self, triggers: &[trigger::Trigger], clones: bool) -> bool {
+        triggers.iter().any(|trigger| {
+            self.is_whole(trigger)
+                && trigger.fires == Fires::Always
+                && (clones || !trigger.is_clone)
+        })
+    }
+
+    fn state(self, description: &Description, clones: bool) -> State {
         let triggers = trigger::of(description.oid);
-        let own = triggers
-            .iter()
-            .find(|trigger| trigger.function == self.function() && !trigger.is_clone);
-        if let Some(own) = own {
-            return match own.fires {
-                Fires::Always => State::Fires,
-                Fires::Sometimes | Fires::Never => State::Disabled {
-                    name: name::quoted(&own.name),
-                },
+        if self.is_among(&triggers, clones) {
+            return State::Fires;
+        }
+        let usable =
+            |trigger: &&trigger::Trigger| self.is_whole(trigger) && (clones || !trigger.is_clone);
+        if let Some(disabled) = triggers.iter().find(usable) {
+            return State::Disabled {
+                name: name::quoted(&disabled.name),
             };
         }
         let name = match self {
@@ -95,8 +121,8 @@ impl Trigger {
 
     /// Creates the trigger if it is missing, and makes it fire for every writer if it does not: rows that replication
     /// applies are changes, too.
-    fn ensure(self, description: &Description) {
-        match self.state(description) {
+    fn ensure(self, description: &Description, clones: bool) {
+        match self.state(description, clones) {
             State::Fires => {}
             State::Disabled { name } => {
                 let table = description.display();
@@ -106,12 +132,14 @@ impl Trigger {
                 );
             }
             State::Missing { name } => {
-                let after = match self {
-                    Self::Row => After::RowChange,
-                    Self::Truncate => After::Truncate,
-                };
                 let extension = registry().extension;
-                trigger::create(description.oid, &name, after, self.function(), extension);
+                trigger::create(
+                    description.oid,
+                    &name,
+                    self.after(),
+                    self.function(),
+                    extension,
+                );
             }
         }
     }
@@ -139,7 +167,8 @@ pub fn ensure(description: &Description) {
         check(description, member);
     }
     let was_tracked = tracked::key(description.oid).is_some();
-    let was_covered = members.is_subset(&tracked::descendants(description.oid));
+    let was_covered =
+        has_triggers(description, &members) && members == tracked::descendants(description.oid);
     if let Some(missed) = MISSED.get()
         && was_tracked
         && !was_covered
@@ -150,8 +179,8 @@ pub fn ensure(description: &Description) {
     tracked::set_key(description.oid, &description.key);
     tracked::set_descendants(description.oid, &members);
     transaction::next_command();
-    Trigger::Row.ensure(description);
-    Trigger::Truncate.ensure(description);
+    Trigger::Row.ensure(description, false);
+    Trigger::Truncate.ensure(description, false);
     for member in &descriptions {
         cover_one(description, member);
     }
@@ -179,7 +208,6 @@ fn lock(description: &Description, relations: impl Fn() -> Vec<Oid>) {
 
 /// Whether the relation has its triggers, and what it contains was covered when it came and can still be told.
 fn is_tracked(description: &Description) -> bool {
-    let fires = |trigger: Trigger| matches!(trigger.state(description), State::Fires);
     let descendants = inheritance::descendants(description.oid);
     let can_be_told = |relation: &Oid| {
         matches!(
@@ -187,11 +215,22 @@ fn is_tracked(description: &Description) -> bool {
             Some((Kind::Table | Kind::PartitionedTable, Persistence::Permanent))
         )
     };
-    fires(Trigger::Row)
-        && fires(Trigger::Truncate)
+    has_triggers(description, &descendants)
         && tracked::key(description.oid).as_ref() == Some(&description.key)
         && descendants == tracked::descendants(description.oid)
         && descendants.iter().all(can_be_told)
+}
+
+/// Whether the relation and these descendants have triggers that fire for every change and every writer.
+fn has_triggers(description: &Description, descendants: &HashSet<Oid>) -> bool {
+    let has_both = |relation, clones| {
+        let triggers = trigger::of(relation);
+        Trigger::Row.is_among(&triggers, clones) && Trigger::Truncate.is_among(&triggers, false)
+    };
+    has_both(description.oid, false)
+        && descendants
+            .iter()
+            .all(|&member| has_both(member, description.is_partitioned()))
 }
 
 /// Creates the triggers that a new descendant of a tracked relation needs. The running command has mostly locked it; of
@@ -208,10 +247,8 @@ fn cover_one(description: &Description, member: &Description) {
     if member.kind == Kind::ForeignTable {
         return;
     }
-    if !description.is_partitioned() {
-        Trigger::Row.ensure(member);
-    }
-    Trigger::Truncate.ensure(member);
+    Trigger::Row.ensure(member, description.is_partitioned());
+    Trigger::Truncate.ensure(member, false);
 }
 
 /// Raises for a descendant whose rows could not be told.

@@ -82,6 +82,15 @@ pub fn who_may_read(relation: Oid, recipients: &Recipients) -> Recipients {
 }
 
 impl Relation {
+    /// Whether the role may not read the key, or no column at all, so that no row could be told to it. Row-level security
+    /// withholds everything, but is no lack of privileges.
+    pub fn is_closed_to(&self, role: Oid) -> bool {
+        let readable = self.readable(role);
+        let mut key = self.description.key.iter();
+        !self.description.row_security
+            && (readable.is_nothing() || key.any(|&column| !readable.contains(column)))
+    }
+
     /// Which columns the role may read.
     pub fn readable(&self, role: Oid) -> Rc<Readable> {
         if let Some(known) = self.readable.borrow().get(&role) {

@@ -18,6 +18,8 @@ macro_rules! registry {
             /// The functions of our triggers.
             pub capture_row: Oid,
             pub capture_truncate: Oid,
+            /// The composite type `event.change`.
+            pub change: Oid,
             $(pub $name: Oid,)*
         }
 
@@ -27,6 +29,7 @@ macro_rules! registry {
                     extension: name::extension()?,
                     capture_row: name::trigger_function(c"event", c"capture_row")?,
                     capture_truncate: name::trigger_function(c"event", c"capture_truncate")?,
+                    change: name::row_type(find("change")?),
                     $($name: find(stringify!($name))?,)*
                 })
             }
@@ -40,13 +43,15 @@ macro_rules! registry {
 
 registry! {
     epoch epoch_number
-    session_definition session_definition_id
+    session_definition session_definition_id session_definition_owner
     session_position session_position_id
+    session_expiry session_expiry_session session_expiry_time
     subscription_table subscription_table_id subscription_table_session subscription_table_relation
     subscription_column subscription_column_id subscription_column_session subscription_column_relation
     subscription_row subscription_row_id subscription_row_session subscription_row_key
     subscription_field subscription_field_id subscription_field_session subscription_field_key
     keyed_relation keyed_relation_relation
+    permission_loss permission_loss_session
     tracked_relation tracked_relation_relation
     descendant descendant_relation descendant_descendant
     subscription_change subscription_change_xid
@@ -55,6 +60,7 @@ registry! {
     log log_order
     transaction transaction_position transaction_set
     transaction_recipient_set transaction_recipient_set_position
+    skipped_notification skipped_notification_channel
 }
 
 fn find(relation: &str) -> Option<Oid> {

@@ -5,7 +5,7 @@ use pgrx::pg_sys::{Datum, Oid};
 use super::registry::{Registry, registry};
 use crate::change::matching::KeyedSubscription;
 use crate::change::operation::{ColumnNumber, SessionId, SubscriptionType};
-use crate::change::recipients::Recipients;
+use crate::change::recipients::{Recipient, Recipients};
 use crate::pg::bytes::texts;
 use crate::pg::scan_key::{Key, uuid};
 use crate::pg::table::{Read, Row, Scan, Table};
@@ -138,6 +138,22 @@ pub fn find(session: SessionId, relation: Oid, target: &Target) -> Option<Sessio
     None
 }
 
+/// How many subscriptions the session has, as far as `limit`.
+pub fn count(session: SessionId, limit: usize) -> usize {
+    let registry = registry();
+    let mut count = 0;
+    for granularity in GRANULARITIES {
+        let (table, _, by_session, _) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        let keys = [Key::uuid(SESSION, session)];
+        let mut scan = table.scan(by_session, &keys, Read::Latest);
+        while count < limit && scan.next().is_some() {
+            count += 1;
+        }
+    }
+    count
+}
+
 /// Stores a subscription that the session does not have yet.
 pub fn insert(id: uuid::Uuid, session: SessionId, relation: Oid, target: &Target) {
     let registry = registry();
@@ -212,6 +228,88 @@ fn delete_where(by: impl Fn(&Registry, SubscriptionType) -> (Oid, Key)) -> Vec<D
     deleted
 }
 
+/// After so many subscriptions to one relation the next relation is looked for in the index.
+const PASSED_OVER: usize = 16;
+
+/// The relations that the session has subscribed to, in no order. Of many subscriptions to one few are looked at.
+pub fn relations(session: SessionId) -> Vec<Oid> {
+    let registry = registry();
+    let mut found = Vec::new();
+    for granularity in GRANULARITIES {
+        let (table, _, by_session, _) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        let mut last = None;
+        loop {
+            let mut keys = vec![Key::uuid(SESSION, session)];
+            keys.extend(last.map(|last| Key::oid_above(RELATION, last)));
+            let mut scan = table.scan(by_session, &keys, Read::Latest);
+            let mut passed_over = 0;
+            while passed_over < PASSED_OVER
+                && let Some(row) = scan.next()
+            {
+                let relation = Some(row.oid(RELATION));
+                if relation == last {
+                    passed_over += 1;
+                } else {
+                    passed_over = 0;
+                    found.extend(relation);
+                    last = relation;
+                }
+            }
+            if passed_over < PASSED_OVER {
+                break;
+            }
+        }
+    }
+    found.sort_unstable_by_key(|relation| relation.to_u32());
+    found.dedup();
+    found
+}
+
+/// Deletes the session's subscriptions to the relation, but for those that somebody is deleting already: waits for nobody.
+/// What is left is by which of them the session hears of it, the first one, which is named. The caller holds the
+/// session's lock.
+pub fn end_of_session(session: SessionId, relation: Oid) -> Option<Recipient> {
+    let registry = registry();
+    let mut first: Option<Recipient> = None;
+    for granularity in GRANULARITIES {
+        let (table, _, by_session, _) = tables(&registry, granularity);
+        let table = Table::open_to_write(table);
+        let keys = [Key::uuid(SESSION, session), Key::oid(RELATION, relation)];
+        let mut scan = table.scan(by_session, &keys, Read::Latest);
+        while let Some(row) = scan.next() {
+            if table.delete_unless_busy(row.id) && first.is_none() {
+                first = Some(named(&row, granularity));
+            }
+        }
+    }
+    first
+}
+
+/// The share of the subscription's session in what happens to the relation as a whole.
+fn named(row: &Row, granularity: SubscriptionType) -> Recipient {
+    let column = match granularity {
+        SubscriptionType::Column => Some(row.int2(COLUMN_OF_COLUMN)),
+        SubscriptionType::Field => Some(row.int2(COLUMN_OF_FIELD)),
+        SubscriptionType::Table | SubscriptionType::Row => None,
+    };
+    let mut recipient = Recipient::new(row.uuid(SESSION));
+    recipient.add(granularity, column);
+    recipient.named = Some(row.uuid(ID));
+    recipient
+}
+
+/// Whether anybody has subscribed to the relation or to anything of it.
+pub fn any(relation: Oid) -> bool {
+    let registry = registry();
+    GRANULARITIES.into_iter().any(|granularity| {
+        let (table, _, _, by_relation) = tables(&registry, granularity);
+        let table = Table::open_to_read(table);
+        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
+        scan.next().is_some()
+    })
+}
+
 /// Deletes every subscription to the relation, but for those that somebody is deleting already: waits for nobody.
 pub fn end(relation: Oid) {
     let registry = registry();
@@ -237,13 +335,7 @@ pub fn subscribers(relation: Oid) -> Recipients {
         while let Some(row) = scan.next() {
             let recipient = recipients.entry(row.uuid(SESSION));
             if recipient.named.is_none() {
-                let column = match granularity {
-                    SubscriptionType::Column => Some(row.int2(COLUMN_OF_COLUMN)),
-                    SubscriptionType::Field => Some(row.int2(COLUMN_OF_FIELD)),
-                    SubscriptionType::Table | SubscriptionType::Row => None,
-                };
-                recipient.add(granularity, column);
-                recipient.named = Some(row.uuid(ID));
+                *recipient = named(&row, granularity);
             }
         }
     }

@@ -26,6 +26,17 @@ pub fn key(relation: Oid) -> Option<Vec<ColumnNumber>> {
     scan.next().map(|row| row.int2s(KEY_COLUMNS))
 }
 
+/// The tracked relations.
+pub fn all() -> Vec<Oid> {
+    let table = Table::open_to_read(registry().tracked_relation);
+    let mut scan = table.scan(registry().tracked_relation_relation, &[], Read::Latest);
+    let mut all = Vec::new();
+    while let Some(row) = scan.next() {
+        all.push(row.oid(TRACKED));
+    }
+    all
+}
+
 /// Whether anything is tracked.
 pub fn any() -> bool {
     let table = Table::open_to_read(registry().tracked_relation);

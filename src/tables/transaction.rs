@@ -24,7 +24,8 @@ const AT: i16 = 5;
 
 const TRANSACTION_SET: i16 = 7;
 const RELATION: i16 = 8;
-const CHANGES: i16 = 9;
+const HAS_SKIPS: i16 = 9;
+const CHANGES: i16 = 10;
 
 const SET: i16 = 1;
 const SET_EPOCH: i16 = 2;
@@ -38,6 +39,8 @@ pub struct Placed {
     pub nonce: u32,
     /// Microseconds since 2000-01-01 UTC.
     pub at: i64,
+    /// Whether there are channels after it on which events were not notified (see [`super::skipped`]).
+    pub has_skips: bool,
 }
 
 impl Placed {
@@ -204,6 +207,7 @@ fn placed(row: &Row) -> Placed {
         xid: row.unsigned(XID).expect("a NOT NULL column"),
         nonce: row.int4(NONCE) as u32,
         at: row.int8(AT),
+        has_skips: row.bool(HAS_SKIPS),
     }
 }
 
@@ -215,7 +219,7 @@ pub enum Contents {
         relation: Oid,
         changes: Vec<u8>,
     },
-    /// These sets of recipients, at least one; the changes are in the log.
+    /// These sets of recipients; the changes are in the log.
     Logged { sets: Vec<i64> },
 }
 
@@ -259,6 +263,7 @@ pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents
         Some(unsigned(noted)),
         set,
         relation,
+        Some(transaction.has_skips.into()),
         changes,
     ]);
     if let Contents::Logged { sets } = contents

@@ -1,9 +1,12 @@
 """Fixtures: real connections to the private cluster that the runner started (PGHOST, PGPORT, PGUSER say where)."""
 
 import itertools
+import os
 
 import psycopg
 import pytest
+
+from pooler import Pooler
 
 _numbers = itertools.count(1)
 
@@ -47,3 +50,38 @@ def connect(dsn):
     yield open_one
     for connection in opened:
         connection.close()
+
+
+@pytest.fixture
+def pooler(dsn):
+    """pooler(size, roles) starts a PgBouncer in front of the test's database; it is gone with the test."""
+    if "PGBOUNCER" not in os.environ:
+        pytest.skip("there is no PgBouncer")
+    started = []
+
+    def start(size=1, roles=()):
+        started.append(Pooler(dsn, size, [os.environ["PGUSER"], *roles]))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def role(dsn):
+    """role(name, options) creates a role, which the whole server knows; it is gone with the test."""
+    created = []
+
+    def create(name, options="login"):
+        unique = f"{dsn.removeprefix('dbname=')}_{name}"
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(f"create role {unique} {options}")
+        created.append(unique)
+        return unique
+
+    yield create
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for name in reversed(created):
+            connection.execute(f"drop owned by {name}")
+            connection.execute(f"drop role {name}")

@@ -160,3 +160,27 @@ def test_p05_lost_key_of_a_rolled_back_transaction_is_no_event(heard, connect):
     writer.execute("rollback")
     writer.execute("insert into animal values (1, 'still told')")
     assert [event[0] for event in table()] == ["row_insert"]
+
+
+def test_bulk_load_without_capture_is_one_gap(heard, connect):
+    """A client that loads the table anew at the gap is right again, and told of everything that comes later."""
+    owner, subscribe = heard
+    owner.execute(TREE)
+    root, leaf, nudged = subscribe("city"), subscribe("city_no"), new_session(owner, "city", notify="nudge")
+    nudges = Listener(connect()).listen(nudged)
+    loader = connect()
+    loader.execute("begin")
+    loader.execute("insert into city values ('it', 1, 'Roma')")
+    loader.execute("set local reldiff.capture = off")
+    loader.execute("insert into city select 'no', n, 'Oslo' from generate_series(1, 10000) n")
+    loader.execute("update city set name = 'Rome' where country = 'it'")
+    loader.execute("set local reldiff.capture = on")
+    loader.execute("insert into city values ('no', 0, 'Bergen')")
+    loader.execute("commit")
+    gap = ("gap", "public.city", None, None)
+    told = root()
+    assert [event[0] for event in told] == ["row_insert", "row_insert", "gap"] and told[-1] == gap
+    assert [(event[0], event[1]) for event in leaf()] == [("row_insert", "public.city_no"), ("gap", "public.city_no")]
+    assert [(event["type"], event["count"]) for event in nudges.events()] == [("nudge", 3)]
+    loader.execute("delete from city where id = 0")
+    assert [event[0] for event in root()] == ["row_delete"]

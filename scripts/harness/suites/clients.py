@@ -2,10 +2,10 @@
 
 import xml.etree.ElementTree as xml
 
-from .. import toolchain
+from .. import nodejs, pooler, rust_client, toolchain
 from ..cluster import Cluster
 from ..paths import RESULTS
-from ..run import logged, tail
+from ..run import Trouble, logged, tail
 
 
 def run(outcome, tree, source, server, only=None, long=False) -> None:
@@ -20,8 +20,9 @@ def run(outcome, tree, source, server, only=None, long=False) -> None:
                folder / only if only else folder]
     if not long:
         command += ["-m", "not long"]
+    programs = _programs(outcome)
     with Cluster(server) as cluster:
-        env = dict(cluster.env(), **packages.env, PYTHONDONTWRITEBYTECODE="1", PG_BINDIR=str(server.bindir))
+        env = dict(cluster.env(), **packages.env, **programs, PYTHONDONTWRITEBYTECODE="1", PG_BINDIR=str(server.bindir))
         status, output = logged(f"clients-{server.major}", command, env=env, cwd=folder, timeout=3600 if long else 900)
         if not cluster.alive():
             output += f"\nThe server has gone; the end of its log:\n{cluster.log_tail()}"
@@ -34,6 +35,17 @@ def run(outcome, tree, source, server, only=None, long=False) -> None:
             outcome.could_not_run("pytest failed.")
 
 
+def _programs(outcome) -> dict:
+    """Other drivers and PgBouncer; without one of them the rest still runs, and what is missing is a failure."""
+    env = {}
+    for program in (nodejs, rust_client, pooler):
+        try:
+            env |= program.environment()
+        except Trouble as trouble:
+            outcome.could_not_run(str(trouble), trouble.detail or str(trouble))
+    return env
+
+
 def _count(outcome, junit) -> None:
     if not junit.exists():
         return
@@ -43,4 +55,4 @@ def _count(outcome, junit) -> None:
         outcome.failed += bad
         outcome.passed += counts["tests"] - bad - counts["skipped"]
         if counts["skipped"]:
-            outcome.note = f"{counts['skipped']} skipped."
+            outcome.note = f"{outcome.note} {counts['skipped']} skipped.".lstrip()

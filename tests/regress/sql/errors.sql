@@ -131,9 +131,22 @@ select show($$ select subscribe_row('person', 1, operations => '{}') $$);
 select show($$ select subscribe_row('person', 1, filter => '') $$);
 select show($$ select subscribe_field('person', 1, 'name', operations => array['insert']) $$);
 select show($$ select subscribe_field('person', 1, 'name', filter => '') $$);
-select show($$ select session_create(channel => 'c') $$);
-select show($$ select session_create(ttl => '1 day') $$);
+-- Quota
+begin;
+set local reldiff.sessions_per_role = 1;
+select show($$ select session_create(attach => false) $$);
+set local reldiff.sessions_per_role = 0;
+set local reldiff.subscriptions_per_role = 1;
+select subscribe_table('person') is not null;
+select show($$ select subscribe_table('pair') $$);
+select subscribe_table('person') is not null;
+rollback;
 -- BadOption
+select show($$ select session_create(channel => repeat('c', 64)) $$);
+select show($$ select session_create(channel => '00000000-0000-4000-8000-000000000000') $$);
+select show($$ select session_create(ttl => '-1 day') $$);
+select show($$ select session_alter(current_setting('reldiff.session')::uuid, notify => 'loud') $$);
+select show($$ select session_alter(current_setting('reldiff.session')::uuid, format => 'xml') $$);
 select show($$ select session_create(notify => 'loud') $$);
 select show($$ select session_create(format => 'xml') $$);
 select show($$ select events(max_events => 0) $$);
@@ -191,7 +204,19 @@ select show($$ select track('pair') $$);
 select count(*) from subscription where relation = 'pair'::regclass;
 commit prepared 'no events';
 select show($$ select track('pair') $$);
+-- UntrackTimeout
+begin;
+insert into pair values (2, 'x');
+prepare transaction 'no events';
+select show($$ select untrack('pair') $$);
+commit prepared 'no events';
 reset reldiff.track_timeout;
+-- TableOwner
+set role reldiff_errors;
+select show($$ select event.untrack('public.pair') $$);
+reset role;
+-- Subscribed
+select show($$ select untrack('person'::regclass) $$);
 -- TriggerProtocol
 create table misused (id integer primary key);
 create trigger too_early before insert on misused for each row execute function event.capture_row();

@@ -1,0 +1,41 @@
+//! `reldiff.capture = off`, for a bulk load: no change is recorded, and those who watch a relation are told at the commit
+//! that they have to load it anew.
+
+use pgrx::pg_sys::Oid;
+
+use super::control;
+use crate::change::gaps;
+use crate::change::operation::Control;
+use crate::pg::inheritance;
+use crate::pg::transaction::{accept_invalidations, current_command, nest_level};
+use crate::tables::{addressee, registry, subscription};
+
+/// A row of this table, or all of them, have changed in silence: of what stands above it, too.
+pub fn note(relation: Oid) {
+    let oid = relation.to_u32();
+    if gaps::with(|gaps| gaps.is_noted(oid)) {
+        return;
+    }
+    let (level, ancestors) = (nest_level(), inheritance::ancestors(relation));
+    gaps::with(|gaps| {
+        gaps.note(level, oid);
+        ancestors
+            .iter()
+            .for_each(|ancestor| gaps.note(level, ancestor.oid.to_u32()));
+    });
+}
+
+/// Tells of the gaps, behind everything else that the transaction tells: whoever loads a relation anew at its gap must
+/// not apply an older change afterwards. Called before the commit; a relation that is gone by now has no subscribers.
+pub fn tell() {
+    let gaps = gaps::take();
+    if gaps.is_empty() || !registry::exists() {
+        return;
+    }
+    accept_invalidations();
+    for relation in gaps.relations().map(Oid::from_u32) {
+        let subscribers = subscription::subscribers(relation);
+        let subscribers = addressee::who_may_read(relation, &subscribers);
+        control::tell(relation, Control::Gap, current_command(), subscribers, b"");
+    }
+}

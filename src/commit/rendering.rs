@@ -1,0 +1,175 @@
+//! A transaction's events as the notifications that each channel gets: one for all sessions that are told the same.
+
+use super::audience::{Heard, Place, Tally};
+use super::channels::Channels;
+use super::notify::Notifications;
+use crate::change::operation::SessionId;
+use crate::change::payload::{MOST_SESSIONS, Notification, Payload, Variant};
+use crate::gucs;
+use crate::tables::wakeups;
+
+/// An event for a channel.
+pub struct Queued {
+    pub channel: usize,
+    pub place: Place,
+    /// Among the payloads.
+    pub payload: usize,
+}
+
+/// Notifications that are being rendered.
+pub struct Rendering<'a> {
+    xid: u64,
+    tally: &'a Tally,
+    pub channels: Channels,
+    payloads: Vec<Payload>,
+    queued: Vec<Queued>,
+    /// How many bytes may still be notified.
+    budget: usize,
+}
+
+/// A session that hears an event, by how it hears it: those that are equal but for the session share a notification
+/// on a shared channel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Hearing {
+    channel: usize,
+    /// Among the variants of the event.
+    variant: usize,
+    is_last: bool,
+    session: SessionId,
+}
+
+/// An event as some sessions are told it.
+struct Rendered<'a> {
+    variant: Variant<'a>,
+    notification: Notification,
+    /// For sessions with a channel of their own, whose last event it is not, and is: its place among the payloads, the inner
+    /// `None` if it is too long. The outer one: nobody has asked yet.
+    own: [Option<Option<usize>>; 2],
+}
+
+impl<'a> Rendering<'a> {
+    /// For the sessions of the tally; whoever waits for one of them is woken by the commit.
+    pub fn new(xid: u64, tally: &'a Tally) -> Self {
+        tally.iter().for_each(|(session, _)| wakeups::add(session));
+        Self {
+            xid,
+            tally,
+            channels: Channels::of(tally),
+            payloads: Vec::new(),
+            queued: Vec::new(),
+            budget: gucs::NOTIFY_BYTES.get() as usize * 1024,
+        }
+    }
+
+    /// The events of the next change.
+    pub fn events(&mut self, heard: &[Heard]) {
+        for event in heard.chunk_by(|one, other| one.place() == other.place()) {
+            self.event(event);
+        }
+    }
+
+    /// The next event, with those who hear it.
+    fn event(&mut self, heard: &[Heard]) {
+        let place = heard[0].place();
+        let mut rendered: Vec<Rendered> = Vec::new();
+        let mut hearing: Vec<Hearing> = Vec::with_capacity(heard.len());
+        for one in heard {
+            let Some(channel) = self.channels.open(one.session.id) else {
+                continue;
+            };
+            let variant = Variant::of(&one.event, one.session.format);
+            let known = rendered.iter().position(|known| known.variant == variant);
+            let variant = known.unwrap_or_else(|| {
+                rendered.push(Rendered {
+                    variant,
+                    notification: Notification::render(&one.event, one.session.format, self.xid),
+                    own: [None; 2],
+                });
+                rendered.len() - 1
+            });
+            hearing.push(Hearing {
+                channel,
+                variant,
+                is_last: self.tally.is_last(one.session.id, place),
+                session: one.session.id,
+            });
+        }
+        hearing.sort_unstable();
+        for hearing in hearing.chunk_by(|one, other| one.channel == other.channel) {
+            self.on_channel(place, hearing, &mut rendered);
+        }
+    }
+
+    /// Queues the event for those on one channel, or closes the channel: what does not fit is not sent, nor what comes
+    /// after it.
+    fn on_channel(&mut self, place: Place, hearing: &[Hearing], rendered: &mut [Rendered]) {
+        let channel = hearing[0].channel;
+        let payloads = if self.channels.get(channel).is_shared {
+            self.shared(hearing, rendered)
+        } else {
+            self.own(hearing[0], rendered).map(|payload| vec![payload])
+        };
+        let Some(payloads) = payloads else {
+            self.channels.get_mut(channel).is_open = false;
+            return;
+        };
+        let bytes: usize = payloads
+            .iter()
+            .map(|&payload| self.payloads[payload].len())
+            .sum();
+        if bytes > self.budget {
+            self.channels.close_all();
+            return;
+        }
+        self.budget -= bytes;
+        self.channels.get_mut(channel).queued += hearing.len() as u64;
+        self.queued
+            .extend(payloads.into_iter().map(|payload| Queued {
+                channel,
+                place,
+                payload,
+            }));
+    }
+
+    /// The payload for a session with a channel of its own: the same one for all that are told the same. `None` if it is
+    /// too long.
+    fn own(&mut self, hearing: Hearing, rendered: &mut [Rendered]) -> Option<usize> {
+        let rendered = &mut rendered[hearing.variant];
+        let known = &mut rendered.own[usize::from(hearing.is_last)];
+        *known.get_or_insert_with(|| {
+            let payload = rendered.notification.finish(hearing.is_last, None)?;
+            self.payloads.push(payload);
+            Some(self.payloads.len() - 1)
+        })
+    }
+
+    /// The payloads for sessions that share a channel: one for all that are told the same. `None` if there are too many
+    /// sessions, or if one of the payloads is too long.
+    fn shared(&mut self, hearing: &[Hearing], rendered: &[Rendered]) -> Option<Vec<usize>> {
+        if hearing.len() > MOST_SESSIONS {
+            return None;
+        }
+        let alike = |one: &Hearing, other: &Hearing| {
+            (one.variant, one.is_last) == (other.variant, other.is_last)
+        };
+        let finished: Option<Vec<Payload>> = hearing
+            .chunk_by(alike)
+            .map(|alike| {
+                let sessions: Vec<SessionId> = alike.iter().map(|one| one.session).collect();
+                let notification = &rendered[alike[0].variant].notification;
+                notification.finish(alike[0].is_last, Some(&sessions))
+            })
+            .collect();
+        let first = self.payloads.len();
+        self.payloads.extend(finished?);
+        Some((first..self.payloads.len()).collect())
+    }
+
+    pub fn end(self) -> Notifications {
+        Notifications {
+            channels: self.channels,
+            payloads: self.payloads,
+            queued: self.queued,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Events as rows of `event.change`.
+
+use pgrx::IntoDatum;
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::Datum;
+
+use super::reader::{Page, Reader};
+use crate::change::cursor::Cursor;
+use crate::change::event::{Content, Event, Stamp};
+use crate::change::json::Object;
+use crate::change::payload::{self, Format, Payload};
+use crate::change::record::Value;
+use crate::pg::bytes;
+use crate::pg::result::{Attributes, Json, Text, Xid8};
+
+/// At most `limit` events after the cursor, with their own, and where the reader has stopped.
+pub fn rows(
+    reader: &mut Reader,
+    format: Format,
+    after: Cursor,
+    limit: usize,
+) -> (Vec<(Cursor, Change)>, Page) {
+    let mut rows = Vec::new();
+    let page = reader.read(
+        after,
+        limit,
+        |event, place| {
+            let event_json = payload::render(event, format, place.stamp.xid);
+            let (value, old_value) = values(event);
+            let key = (!event.key().is_empty()).then(|| {
+                let mut key = Vec::new();
+                payload::key(event.change.relation, event.key(), &mut key);
+                key
+            });
+            Row {
+                cursor: place.cursor,
+                kind: event.operation().event_type(),
+                relation: event.change.relation.qualified.clone(),
+                key,
+                column: match event.content {
+                    Content::FieldUpdate { column, .. } => Some(column.to_vec()),
+                    Content::RowInsert { .. } | Content::RowDelete | Content::Control { .. } => {
+                        None
+                    }
+                },
+                value,
+                old_value,
+                subscription: event.subscription.name(),
+                stamp: place.stamp.clone(),
+                at: place.transaction.at,
+                event: event_json,
+            }
+        },
+        |row, last| rows.push((row.cursor, row.finish(last))),
+    );
+    (rows, page)
+}
+
+/// A row of `event.change`.
+pub type Change = (
+    Text,
+    Text,
+    Text,
+    Option<Json>,
+    Option<Text>,
+    Option<Json>,
+    Option<Json>,
+    Text,
+    Xid8,
+    TimestampWithTimeZone,
+    Json,
+);
+
+impl Attributes for Change {
+    fn attributes(self) -> Vec<Option<Datum>> {
+        vec![
+            self.0.into_datum(),
+            self.1.into_datum(),
+            self.2.into_datum(),
+            self.3.into_datum(),
+            self.4.into_datum(),
+            self.5.into_datum(),
+            self.6.into_datum(),
+            self.7.into_datum(),
+            self.8.into_datum(),
+            self.9.into_datum(),
+            self.10.into_datum(),
+        ]
+    }
+}
+
+/// What is known of an event before it is known whether it is the last one.
+struct Row {
+    cursor: Cursor,
+    kind: &'static str,
+    relation: Vec<u8>,
+    key: Option<Vec<u8>>,
+    column: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    old_value: Option<Vec<u8>>,
+    subscription: &'static str,
+    stamp: Stamp,
+    at: i64,
+    event: Payload,
+}
+
+impl Row {
+    fn finish(mut self, last: bool) -> Change {
+        if last {
+            self.event.mark_last();
+        }
+        (
+            Text(self.cursor.to_string().into_bytes()),
+            Text(self.kind.into()),
+            Text(self.relation),
+            self.key.map(Json),
+            self.column.map(Text),
+            self.value.map(Json),
+            self.old_value.map(Json),
+            Text(self.subscription.into()),
+            Xid8(self.stamp.xid),
+            bytes::timestamp(self.at),
+            Json(self.event.stamped(&self.stamp, self.cursor)),
+        )
+    }
+}
+
+/// The new and the old value: the whole row of an insert, the field of an update.
+fn values(event: &Event) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    let json = |value: Value| match value {
+        Value::Json(json) => Some(json.to_vec()),
+        Value::Absent | Value::Unrenderable => None,
+    };
+    match event.content {
+        Content::RowInsert { .. } => {
+            let mut row = Vec::new();
+            let mut object = Object::new(&mut row);
+            for (name, value) in event.columns() {
+                if let Value::Json(value) = value {
+                    object.key(name).extend_from_slice(value);
+                }
+            }
+            object.end();
+            (Some(row), None)
+        }
+        Content::RowDelete | Content::Control { .. } => (None, None),
+        Content::FieldUpdate { part, .. } => (json(part.new), json(part.old)),
+    }
+}
