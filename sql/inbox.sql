@@ -39,7 +39,7 @@ COMMENT ON FUNCTION event.wait_events(uuid, text, integer, interval) IS
 As event.events(), but if there is nothing after the cursor it waits until something commits, and returns
 nothing when the timeout is over; 0 looks once. It sees what commits while it waits in every isolation
 level, REPEATABLE READ and SERIALIZABLE included. While it waits VACUUM keeps what its statement could
-still see: call it again rather than with a long timeout.
+still see: rather call it again than use a timeout of hours.
 Raises what event.events() does, also while it waits, and 22023 for a timeout that is NULL or negative.';
 
 CREATE FUNCTION event.ack(cursor text, session_id uuid DEFAULT NULL) RETURNS bigint

@@ -4,12 +4,11 @@ import random
 import time
 from contextlib import contextmanager
 
-import psycopg
 import pytest
 from psycopg import errors
 
 from waiters import LONG, Waiter, asleep, finish, processor_seconds
-from wire import Listener, new_session
+from wire import new_session
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def connected(dsn: str, sessions: list):
             waiter.connection.close()
 
 
-def test_returns_what_is_there(connect, owner):
+def test_returns_what_is_there(owner):
     """As events() does: after a cursor, after what is acknowledged, at most so many."""
     session = new_session(owner, "item")
     insert(owner, 1, 2)
@@ -91,7 +90,7 @@ def test_woken_however_it_is_notified(owner, waiting, notify):
     assert waiter.ids() == ["1"]
 
 
-def test_woken_by_a_transaction_that_was_written_early(connect, owner, waiting):
+def test_woken_by_a_transaction_that_was_written_early(owner, waiting):
     """One too large for the memory of its backend, and with it those whom only its first part concerns."""
     owner.execute("insert into item select n, repeat('x', 100) from generate_series(1, 2000) n")
     all_of_it, one = new_session(owner, "item", notify="nudge"), new_session(owner)
@@ -114,7 +113,7 @@ def test_woken_by_events_of_the_whole_table(owner, waiting):
     assert [kind for _, _, kind, _ in waiter.rows()] == ["truncate"]
 
 
-def test_what_is_rolled_back_wakes_nobody(connect, owner, waiting):
+def test_what_is_rolled_back_wakes_nobody(owner, waiting):
     session = new_session(owner, "item")
     waiter = waiting(session)
     asleep(owner, [waiter])
@@ -129,7 +128,7 @@ def test_what_is_rolled_back_wakes_nobody(connect, owner, waiting):
 
 
 @pytest.mark.parametrize("level", ["read committed", "repeatable read", "serializable"])
-def test_in_a_transaction(connect, owner, level):
+def test_in_a_transaction(owner, level):
     """It sees what commits while it waits, whatever the transaction's own snapshot sees; the transaction goes on."""
     session = new_session(owner, "item")
     waiter = Waiter(owner.info.dsn, session)
@@ -238,7 +237,7 @@ def looks(connection) -> int:
     return connection.execute("select pg_stat_get_numscans(%s::regclass)", (index,)).fetchone()[0]
 
 
-def test_others_do_not_wake(connect, owner, waiting):
+def test_others_do_not_wake(owner):
     """What concerns other sessions is not even looked at, nor another reason for which the server wakes the process."""
     session, others = new_session(owner, notify="off"), new_session(owner, "item", notify="off")
     owner.execute("select event.subscribe_row('item', 1, session_id => %s)", (session,))
@@ -262,7 +261,7 @@ def test_others_do_not_wake(connect, owner, waiting):
     waiter.connection.close()
 
 
-def test_holds_nothing(connect, owner, waiting):
+def test_holds_nothing(connect, owner):
     """While it waits it has no locks on our tables, and keeps nobody from dropping them."""
     session = new_session(owner, "item")
     insert(owner, 1)
@@ -313,7 +312,7 @@ def test_p09_no_commit_is_slept_through(dsn, connect, owner):
     assert owner.execute("select count(*) from event.events(%s, null, 10000)", (second,)).fetchone() == (rounds + 1,)
 
 
-def test_500_wait_for_nothing(dsn, connect, owner):
+def test_500_wait_for_nothing(dsn, owner):
     """Processor time while nothing comes; then each is woken by its own commit, and all by one."""
     count, seconds = 500, 10
     owner.execute("insert into item select n, '' from generate_series(1, %s) n", (count,))
