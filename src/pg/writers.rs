@@ -47,7 +47,7 @@ pub fn of(relations: &HashSet<Oid>) -> HashSet<Writer> {
                 && lock.holdMask & writing != 0
         });
         let writers = concerned
-            .map(|lock| compat::vxid(lock))
+            .map(compat::vxid)
             // One that has ended is visible to all before it gives its locks back.
             .filter(|&(_, transaction)| transaction != 0)
             .map(|(process, transaction)| Writer {
