@@ -10,7 +10,7 @@ COMMENT ON FUNCTION event.subscribe_table(meta.relation_id) IS
 
 For the current session, by identifier. The session gets row_insert, row_delete, and field_update of any column.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_table(session_id uuid, relation meta.relation_id) RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'subscribe_table_id_wrapper';
@@ -19,7 +19,7 @@ COMMENT ON FUNCTION event.subscribe_table(uuid, meta.relation_id) IS
 
 For the named session, by identifier. The session gets row_insert, row_delete, and field_update of any column.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_table(
     relation text,
@@ -35,7 +35,7 @@ COMMENT ON FUNCTION event.subscribe_table(text, text[], text[], text, uuid) IS
 The session gets row_insert, row_delete, and field_update of any column.
 session_id: the current session if it is not given. columns, operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_table(
     relation regclass,
@@ -51,7 +51,7 @@ COMMENT ON FUNCTION event.subscribe_table(regclass, text[], text[], text, uuid) 
 The session gets row_insert, row_delete, and field_update of any column.
 session_id: the current session if it is not given. columns, operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 -- column
 
@@ -62,7 +62,7 @@ COMMENT ON FUNCTION event.subscribe_column(meta.column_id) IS
 
 For the current session, by identifier. The session gets row_insert (the key and the column), row_delete, and field_update of the column.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_column(session_id uuid, column_id meta.column_id) RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'subscribe_column_id_wrapper';
@@ -71,7 +71,7 @@ COMMENT ON FUNCTION event.subscribe_column(uuid, meta.column_id) IS
 
 For the named session, by identifier. The session gets row_insert (the key and the column), row_delete, and field_update of the column.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_column(
     relation text,
@@ -87,7 +87,7 @@ COMMENT ON FUNCTION event.subscribe_column(text, text, text[], text, uuid) IS
 The session gets row_insert (the key and the column), row_delete, and field_update of the column.
 session_id: the current session if it is not given. operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_column(
     relation regclass,
@@ -103,7 +103,7 @@ COMMENT ON FUNCTION event.subscribe_column(regclass, text, text[], text, uuid) I
 The session gets row_insert (the key and the column), row_delete, and field_update of the column.
 session_id: the current session if it is not given. operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 -- row
 
@@ -115,7 +115,7 @@ COMMENT ON FUNCTION event.subscribe_row(meta.row_id) IS
 For the current session, by identifier. The session gets row_delete and field_update of the row, which need not exist yet. A later insert of the
 same key sends nothing, later updates do.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_row(session_id uuid, row_id meta.row_id) RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'subscribe_row_id_wrapper';
@@ -125,7 +125,7 @@ COMMENT ON FUNCTION event.subscribe_row(uuid, meta.row_id) IS
 For the named session, by identifier. The session gets row_delete and field_update of the row, which need not exist yet. A later insert of the
 same key sends nothing, later updates do.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_row(
     relation text,
@@ -144,7 +144,7 @@ same key sends nothing, later updates do.
 A key is a plain value, an array in key order, or jsonb: 3, ''3'', ARRAY[1, 2], ''{"a": 1, "b": "x"}''::jsonb.
 session_id: the current session if it is not given. columns, operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_row(
     relation text,
@@ -163,7 +163,7 @@ same key sends nothing, later updates do.
 A key is a plain value, an array in key order, or jsonb: 3, ''3'', ARRAY[1, 2], ''{"a": 1, "b": "x"}''::jsonb.
 session_id: the current session if it is not given. columns, operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_row(
     relation regclass,
@@ -182,7 +182,7 @@ same key sends nothing, later updates do.
 A key is a plain value, an array in key order, or jsonb: 3, ''3'', ARRAY[1, 2], ''{"a": 1, "b": "x"}''::jsonb.
 session_id: the current session if it is not given. columns, operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_row(
     relation regclass,
@@ -201,7 +201,7 @@ same key sends nothing, later updates do.
 A key is a plain value, an array in key order, or jsonb: 3, ''3'', ARRAY[1, 2], ''{"a": 1, "b": "x"}''::jsonb.
 session_id: the current session if it is not given. columns, operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 -- field
 
@@ -212,7 +212,7 @@ COMMENT ON FUNCTION event.subscribe_field(meta.field_id) IS
 
 For the current session, by identifier. The session gets row_delete of the row and field_update of the field.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_field(session_id uuid, field_id meta.field_id) RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'subscribe_field_id_wrapper';
@@ -221,7 +221,7 @@ COMMENT ON FUNCTION event.subscribe_field(uuid, meta.field_id) IS
 
 For the named session, by identifier. The session gets row_delete of the row and field_update of the field.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_field(
     relation text,
@@ -239,7 +239,7 @@ The session gets row_delete of the row and field_update of the field.
 A key is a plain value, an array in key order, or jsonb: 3, ''3'', ARRAY[1, 2], ''{"a": 1, "b": "x"}''::jsonb.
 session_id: the current session if it is not given. operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_field(
     relation text,
@@ -257,7 +257,7 @@ The session gets row_delete of the row and field_update of the field.
 A key is a plain value, an array in key order, or jsonb: 3, ''3'', ARRAY[1, 2], ''{"a": 1, "b": "x"}''::jsonb.
 session_id: the current session if it is not given. operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_field(
     relation regclass,
@@ -275,7 +275,7 @@ The session gets row_delete of the row and field_update of the field.
 A key is a plain value, an array in key order, or jsonb: 3, ''3'', ARRAY[1, 2], ''{"a": 1, "b": "x"}''::jsonb.
 session_id: the current session if it is not given. operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 CREATE FUNCTION event.subscribe_field(
     relation regclass,
@@ -293,7 +293,7 @@ The session gets row_delete of the row and field_update of the field.
 A key is a plain value, an array in key order, or jsonb: 3, ''3'', ARRAY[1, 2], ''{"a": 1, "b": "x"}''::jsonb.
 session_id: the current session if it is not given. operations, filter: not supported yet.
 Raises 55000 without a session or a primary key, 42P01, 42703, 42501 without SELECT, 0A000 for what is no
-ordinary table.';
+ordinary table; where it has no trigger yet, 55P03 if writers left no room for one, 25001 after writing to it.';
 
 -- taking subscriptions back
 
