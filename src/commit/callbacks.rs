@@ -18,7 +18,7 @@ use crate::change::{gaps, outbox};
 use crate::error::{Error, raise};
 use crate::pg::lock;
 use crate::pg::transaction::{
-    ActiveSnapshot, accept_invalidations, nest_level, next_command, top_xid, wal_position,
+    ActiveSnapshot, accept_invalidations, nest_level, top_xid, wal_position,
 };
 use crate::tables::transaction::{self, Feed};
 use crate::tables::{registry, wakeups};
@@ -168,10 +168,6 @@ fn send_replays(replays: &Replays) -> bool {
     }
     let _snapshot = ActiveSnapshot::push();
     let skipped = replays.iter().filter(|session| !replay(*session)).count();
-    if skipped > 0 {
-        // The own notifications may be the next ones on these channels.
-        next_command();
-    }
     skipped > 0
 }
 

@@ -118,7 +118,7 @@ fn session_alter(
 }
 
 /// Takes sessions away that nobody has used for the whole of their time, a few at once: whoever creates sessions keeps their
-/// number in check. Waits for nobody.
+/// number in check. Waits for nobody but a DROP TABLE that is deleting the same subscriptions.
 fn remove_expired() {
     for id in session_expiry::over(EXPIRED_AT_A_TIME) {
         if session_expiry::is_over(id) && session::try_lock(id) && session_expiry::is_over(id) {

@@ -7,21 +7,25 @@ use std::ffi::CStr;
 
 use super::registry::registry;
 use crate::pg::bytes::text;
-use crate::pg::ffi;
 use crate::pg::scan_key::Key;
 use crate::pg::table::{Read, Table};
+use crate::pg::{ffi, transaction};
 
 const HASH: i16 = 1;
 const CHANNEL: i16 = 2;
 const EVENTS: i16 = 3;
 
-/// Makes known that so many events were not notified on the channel.
+/// Makes known that so many events were not notified on the channel. One row says so of all of them, however long the
+/// queue stays full.
 pub fn add(channel: &CStr, events: u64) {
+    let events = take(channel) + events;
     Table::open_to_write(registry().skipped_notification).insert_row(&[
         Some(hash(channel).into()),
         Some(text(channel.to_bytes())),
         Some((events as i64).into()),
     ]);
+    // What a command has inserted itself it cannot delete, and the same channel may come again.
+    transaction::next_command();
 }
 
 /// How many events were not notified on the channel, which is forgotten with the question.
