@@ -13,6 +13,8 @@ unsafe extern "C-unwind" {
     fn Async_Unlisten(channel: *const c_char);
     // common/hashfn.h
     fn hash_bytes_extended(key: *const u8, length: c_int, seed: u64) -> u64;
+    // libpq/libpq.h
+    fn pq_check_connection() -> bool;
     // utils/datum.h
     fn datum_image_eq(one: Datum, other: Datum, by_value: bool, length: c_int) -> bool;
     // utils/elog.h
@@ -70,4 +72,13 @@ pub unsafe fn error_field(field: u8, value: *const c_char) {
     // SAFETY: the caller's promise. The function copies the value and does not raise for the five object
     // name fields, which are all that we pass.
     unsafe { err_generic_string(field.into(), value) };
+}
+
+/// Whether the client is still there, as far as the operating system says.
+///
+/// # Safety
+/// The backend has a client.
+pub unsafe fn check_connection() -> bool {
+    // SAFETY: the caller's promise; the guard handles an ERROR.
+    unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| pq_check_connection()) }
 }

@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use pgrx::{pg_guard, pg_sys};
 
-use super::compat;
 use super::shared_memory::{self, SharedMemory};
+use super::{compat, ffi};
 
-/// So long may a wait be that the server takes in one piece; the caller waits again.
-const LONGEST: Duration = Duration::from_secs(3600);
+/// So long does one piece of a wait last at most: the caller waits again.
+const LONGEST: Duration = Duration::from_secs(10);
 
 thread_local! {
     static WAITS: Cell<bool> = const { Cell::new(false) };
@@ -116,8 +116,9 @@ pub fn wake(is_topic: impl Fn(u32) -> bool) {
     }
 }
 
-/// Sleeps until the latch is set or the time is over. Raises if the query is cancelled. The latch is set for other reasons,
-/// too: the caller looks whether it was woken, before each sleep, since whoever waits for a lock takes the latch back.
+/// Sleeps until the latch is set or the time is over. Raises if the query is cancelled, and ends the backend if its client
+/// has gone, which is looked for every [`LONGEST`]. The latch is set for other reasons, too: the caller looks whether it was
+/// woken, before each sleep, since whoever waits for a lock takes the latch back.
 pub fn sleep(most: Duration) {
     if EVENT.get().is_none() {
         EVENT.set(Some(compat::wait_event(c"ReldiffWaitEvents")));
@@ -125,7 +126,8 @@ pub fn sleep(most: Duration) {
     let event = EVENT.get().unwrap_or(pg_sys::PG_WAIT_EXTENSION);
     // Rounded up, so that the rest of a millisecond is not waited for again and again.
     let milliseconds = most.min(LONGEST).as_micros().div_ceil(1000);
-    // SAFETY: the latch is the backend's own.
+    // SAFETY: the latch is the backend's own, and so are the flags, which are set as the server sets them; a backend that
+    // has a port has a client.
     unsafe {
         pg_sys::WaitLatch(
             pg_sys::MyLatch,
@@ -134,6 +136,10 @@ pub fn sleep(most: Duration) {
             event,
         );
         pg_sys::ResetLatch(pg_sys::MyLatch);
+        if !pg_sys::MyProcPort.is_null() && !ffi::check_connection() {
+            pg_sys::ClientConnectionLost = 1;
+            pg_sys::InterruptPending = 1;
+        }
     }
     pgrx::check_for_interrupts!();
 }

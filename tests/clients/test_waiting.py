@@ -200,6 +200,17 @@ def test_terminated(owner, waiting):
     assert [other.ids(), third.ids()] == [["1"], ["1"]]
 
 
+def test_client_that_has_gone(owner, waiting):
+    """Its backend is not kept for the rest of the timeout."""
+    waiter = waiting(new_session(owner, "item"))
+    asleep(owner, [waiter])
+    waiter.pgconn.finish()
+    end = time.monotonic() + LONG / 2
+    while owner.execute("select count(*) from pg_stat_activity where pid = %s", (waiter.pid,)).fetchone()[0]:
+        assert time.monotonic() < end, "it still waits"
+        time.sleep(0.1)
+
+
 def test_session_deleted(owner, waiting):
     """What events() would say, at once."""
     session = new_session(owner, "item")
