@@ -92,7 +92,23 @@ def table(connect):
 def test_p19_first_subscription_to_a_table_that_is_never_free(connect, table):
     """Nobody ever finds it free, and still the trigger is created, while no writer waits for long."""
     session = new_session(table)
-    with Load(connect, 4, busy) as load:
+    holding, changes = set(), threading.Lock()
+
+    def hand_over(execute, n) -> None:
+        """Ends when another writer holds the table, unless all others are kept waiting."""
+        execute("insert into busy values (%s, 'x')", (n,))
+        holding.add(n)
+        deadline = time.monotonic() + 0.04
+        while time.monotonic() < deadline:
+            time.sleep(0.003)
+            with changes:
+                if len(holding) > 1:
+                    holding.remove(n)
+                    return
+        with changes:
+            holding.remove(n)
+
+    with Load(connect, 4, hand_over) as load:
         table.execute(SUBSCRIBE, ("busy", session))
         subscribed = load.transactions
         until(lambda: load.transactions > subscribed + 50)
