@@ -26,6 +26,7 @@ COMMENT ON FUNCTION event.events_of(uuid[], text, integer) IS
 For a process that serves many sessions on one channel. A row for each session that has the event; the rows of an event are never
 parted, so that there may be a few more than max_events. after: the same cursor for all sessions; without it, what each has
 acknowledged. Raises what event.events() raises, for any of the sessions.';
+
 CREATE FUNCTION event.wait_events(
     session_id uuid DEFAULT NULL,
     after text DEFAULT NULL,

@@ -321,7 +321,8 @@ COMMENT ON FUNCTION event.await_ready(uuid, interval) IS
 Until every transaction has ended, prepared ones too, that is writing to a table of the session''s subscriptions now. From
 then on each change is in any snapshot that is taken later, or in the feed. Nobody waits behind it. False if the time is
 over before; a timeout of 0 looks once.
-Raises 25001 in the transaction that has subscribed or has written to such a table, 22023 without a timeout or with a
+Raises 25001 in the transaction that has subscribed or has written to such a table, and in one whose isolation level is
+REPEATABLE READ or SERIALIZABLE, since its snapshot is older than the end of the wait, 22023 without a timeout or with a
 negative one, 55000 without a session, 42501 if it is not yours or does not exist, 25006 on a standby.';
 
 CREATE VIEW event.subscription WITH (security_barrier) AS

@@ -408,7 +408,7 @@ impl Error {
                 detail = Some(problem.into());
                 (
                     Code::ERRCODE_ACTIVE_SQL_TRANSACTION,
-                    "event.await_ready() would wait for its own transaction".into(),
+                    "event.await_ready() cannot wait in this transaction".into(),
                     "COMMIT".into(),
                 )
             }

@@ -31,7 +31,7 @@ impl Stamp {
 }
 
 /// Which columns of a relation a session's owner may read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readable {
     All,
     /// Ascending; empty if none.

@@ -9,7 +9,7 @@ use super::record::{KeyColumn, Value};
 use super::relation::RelationNames;
 
 /// A session's `format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// The keys that the original event extension documents, plus flat ones.
     Full,
@@ -127,7 +127,7 @@ impl Notification {
 }
 
 /// What decides how an event reads, beside the event itself: sessions for which this is equal are told the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variant<'a> {
     format: Format,
     /// Where the format shows it.

@@ -203,9 +203,9 @@ fn flush() -> Flushed {
         (contents, notify::Notifications::of_changes(&changes, xid))
     } else {
         spill::store(nest_level(), changes);
-        let spilled = spill::take();
+        let mut spilled = spill::take();
         let _snapshot = ActiveSnapshot::push();
-        let notifications = notify::Notifications::of_log(&spilled, epoch, xid);
+        let notifications = notify::Notifications::of_log(&mut spilled, epoch, xid);
         (transaction::Contents::logged(spilled.sets), notifications)
     };
     Flushed {

@@ -75,6 +75,21 @@ impl Channels {
         found
     }
 
+    /// Adds those of `now` that are not here, or not for all of their sessions.
+    pub fn add_others(&mut self, now: Self) {
+        for mut channel in now.channels {
+            let is_here = |known: &Channel| {
+                let mut sessions = channel.sessions.iter();
+                known.name == channel.name
+                    && sessions.all(|session| known.sessions.binary_search(session).is_ok())
+            };
+            if !self.channels.iter().any(is_here) {
+                channel.is_open = false;
+                self.channels.push(channel);
+            }
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.channels.len()
     }

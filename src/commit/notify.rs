@@ -13,9 +13,10 @@ use crate::change::recipients::Recipients;
 use crate::gucs;
 use crate::pg::notify;
 use crate::pg::table::Read;
+use crate::pg::transaction::accept_invalidations;
 use crate::tables::log::Merge;
 use crate::tables::transaction::Placed;
-use crate::tables::{recipient_set, skipped};
+use crate::tables::{invalidation, recipient_set, skipped};
 
 /// What will be sent once the transaction has its place.
 #[derive(Default)]
@@ -24,6 +25,10 @@ pub struct Notifications {
     /// Each once, however many channels get it.
     pub payloads: Vec<Payload>,
     pub queued: Vec<Queued>,
+    /// Whose events they are.
+    pub tally: Tally,
+    /// When the channels were looked up, as [`invalidation::generation`] says.
+    pub generation: u64,
 }
 
 /// About so much of the server's queue a notification takes beside its payload: the channel and the entry's header.
@@ -43,21 +48,22 @@ impl Notifications {
         if rendering.channels.any_open() {
             audience.visit_all(changes, |heard| rendering.events(heard));
         }
-        rendering.end()
+        let rendered = rendering.end();
+        Self { tally, ..rendered }
     }
 
     /// Renders what the sessions are to hear of a transaction whose changes are in the log.
-    pub fn of_log(spilled: &Spilled, epoch: u16, xid: u64) -> Self {
+    pub fn of_log(spilled: &mut Spilled, epoch: u16, xid: u64) -> Self {
         let mut audience = Audience::default();
-        let recounted = (!spilled.is_counted_as_of_now()).then(|| {
-            let mut tally = Tally::default();
+        let mut tally = std::mem::take(&mut spilled.tally);
+        if !spilled.is_counted_as_of_now() {
+            tally = Tally::default();
             visit_log(&mut audience, &load(spilled), epoch, xid, |heard| {
                 tally.count(heard);
                 true
             });
-            tally
-        });
-        let mut rendering = Rendering::new(xid, recounted.as_ref().unwrap_or(&spilled.tally));
+        }
+        let mut rendering = Rendering::new(xid, &tally);
         if rendering.channels.any_open() {
             // Sets without a session that hears one by one are not read again.
             let mut sets = load(spilled);
@@ -70,7 +76,8 @@ impl Notifications {
                 rendering.channels.any_open()
             });
         }
-        rendering.end()
+        let rendered = rendering.end();
+        Self { tally, ..rendered }
     }
 
     /// Queues them for the commit. The caller holds the commit lock. Where the server's queue is nearly full nothing is
@@ -78,6 +85,7 @@ impl Notifications {
     /// these channels is a nudge. `had_skips`: whether there are such channels; returns whether there are after this
     /// transaction.
     pub fn send(mut self, placed: &Placed, had_skips: bool) -> bool {
+        self.follow_sessions();
         if self.channels.is_empty() {
             return had_skips;
         }
@@ -117,6 +125,16 @@ impl Notifications {
         sending.sort_by_key(|(place, _, content)| (*place, content.payload()));
         self.queue(placed, sending);
         had_skips && skipped::any()
+    }
+
+    /// A session that was altered after its notifications were rendered hears of them by a nudge on the channel that it has
+    /// now: whoever listens there may have read its inbox already.
+    fn follow_sessions(&mut self) {
+        accept_invalidations();
+        if invalidation::generation() != self.generation {
+            let now = Channels::of(&self.tally);
+            self.channels.add_others(now);
+        }
     }
 
     fn bytes(&self) -> usize {

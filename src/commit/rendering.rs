@@ -6,7 +6,7 @@ use super::notify::Notifications;
 use crate::change::operation::SessionId;
 use crate::change::payload::{MOST_SESSIONS, Notification, Payload, Variant};
 use crate::gucs;
-use crate::tables::wakeups;
+use crate::tables::{invalidation, wakeups};
 
 /// An event for a channel.
 pub struct Queued {
@@ -20,6 +20,8 @@ pub struct Queued {
 pub struct Rendering<'a> {
     xid: u64,
     tally: &'a Tally,
+    /// Of the channels.
+    generation: u64,
     pub channels: Channels,
     payloads: Vec<Payload>,
     queued: Vec<Queued>,
@@ -54,6 +56,7 @@ impl<'a> Rendering<'a> {
         Self {
             xid,
             tally,
+            generation: invalidation::generation(),
             channels: Channels::of(tally),
             payloads: Vec::new(),
             queued: Vec::new(),
@@ -170,6 +173,8 @@ impl<'a> Rendering<'a> {
             channels: self.channels,
             payloads: self.payloads,
             queued: self.queued,
+            tally: Tally::default(),
+            generation: self.generation,
         }
     }
 }

@@ -36,10 +36,19 @@ pub unsafe fn is_own(row: HeapTuple) -> bool {
 
 /// Whether this transaction has created or altered a function, so that no other one sees it as it is.
 pub fn is_own_function(function: Oid) -> bool {
+    is_own_object(pg_sys::SysCacheIdentifier::PROCOID, function)
+}
+
+/// Whether this transaction has created or altered a relation, or granted something on it, so that no other one can
+/// change its row.
+pub fn is_own_relation(relation: Oid) -> bool {
+    is_own_object(pg_sys::SysCacheIdentifier::RELOID, relation)
+}
+
+fn is_own_object(cache: pg_sys::SysCacheIdentifier::Type, oid: Oid) -> bool {
     // SAFETY: a row that is found stays until it is released.
     unsafe {
-        let row =
-            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, function.into());
+        let row = pg_sys::SearchSysCache1(cache as i32, oid.into());
         if row.is_null() {
             return false;
         }

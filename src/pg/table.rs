@@ -25,6 +25,8 @@ pub enum Read {
     Statement,
     /// What the server itself sees of its catalog.
     Catalog,
+    /// As the latest, and what others have inserted and not committed yet.
+    Uncommitted,
 }
 
 /// An open table. The lock is kept to the end of the transaction, as the server does for its tables.
@@ -59,6 +61,7 @@ impl Table {
                 Read::Latest => &raw mut pg_sys::SnapshotSelfData,
                 Read::Statement => pg_sys::GetActiveSnapshot(),
                 Read::Catalog => std::ptr::null_mut(),
+                Read::Uncommitted => dirty_snapshot(),
             };
             let descriptor = pg_sys::systable_beginscan_ordered(
                 self.relation,
@@ -128,6 +131,21 @@ impl Drop for Table {
             unsafe { pg_sys::table_close(self.relation, pg_sys::NoLock as i32) }
         }
     }
+}
+
+/// `SnapshotDirty`, into which a scan writes what it has met.
+fn dirty_snapshot() -> pg_sys::Snapshot {
+    thread_local! {
+        static DIRTY: std::cell::Cell<pg_sys::Snapshot> = const { std::cell::Cell::new(std::ptr::null_mut()) };
+    }
+    if DIRTY.get().is_null() {
+        // Zeros but for its kind, as InitDirtySnapshot leaves it; kept as long as the backend.
+        DIRTY.set(Box::leak(Box::new(pg_sys::SnapshotData {
+            snapshot_type: pg_sys::SnapshotType::SNAPSHOT_DIRTY,
+            ..Default::default()
+        })));
+    }
+    DIRTY.get()
 }
 
 /// Where a row stands in its table.

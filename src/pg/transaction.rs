@@ -62,6 +62,12 @@ pub fn may_write() -> bool {
     unsafe { !(pg_sys::XactReadOnly || pg_sys::IsInParallelMode() || pg_sys::RecoveryInProgress()) }
 }
 
+/// Whether all of the transaction's statements have the same snapshot.
+pub fn has_one_snapshot() -> bool {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
 /// The current WAL insert position.
 pub fn wal_position() -> u64 {
     // SAFETY: reads shared memory; a standby never gets here, since it cannot write.

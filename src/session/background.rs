@@ -10,6 +10,7 @@
 //!
 //! The subscriber looks at the catalog afterwards, as it did before: nothing is handed over.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use pgrx::PgSqlErrorCode;
@@ -122,6 +123,8 @@ enum Attempt {
     Over,
     /// Writers are in the way.
     Busy,
+    /// The locks were to be had, but something else was not: somebody is altering the relation, or granting something on it.
+    Blocked,
 }
 
 /// What the background process does.
@@ -143,11 +146,16 @@ pub fn work(argument: &str) {
         if outcome == Attempt::Over || begun.elapsed() >= request.timeout {
             return;
         }
-        if queues {
+        let mut rest = LOOK;
+        if queues || outcome == Attempt::Blocked {
             next_queued = Instant::now() + pause;
+            // Writers have waited for what was locked meanwhile.
+            if outcome == Attempt::Blocked {
+                rest = pause.min(request.timeout.saturating_sub(begun.elapsed()));
+            }
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
-        lock::sleep(LOOK.as_millis() as i64);
+        lock::sleep(rest.as_millis() as i64);
     }
 }
 
@@ -163,7 +171,7 @@ fn attempt(request: &Request, patience: Option<Duration>) -> Attempt {
     if tracking::is_tracked(&description) {
         return Attempt::Over;
     }
-    let mut problem = None;
+    let (mut problem, is_locked) = (None, Cell::new(false));
     let create = || {
         setting::set_local_number(c"lock_timeout", QUEUED.as_millis() as i32);
         let relations = tracking::relations(request.relation);
@@ -181,6 +189,7 @@ fn attempt(request: &Request, patience: Option<Duration>) -> Attempt {
                 lock::relations_share_row_exclusive(&relations, Instant::now() + patience);
             }
         }
+        is_locked.set(true);
         // What came in before the relation was locked is not locked itself.
         tracking::relations(request.relation) == relations && create_under_locks(request.relation)
     };
@@ -197,7 +206,13 @@ fn attempt(request: &Request, patience: Option<Duration>) -> Attempt {
             PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
             | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED,
             _,
-        )) => Attempt::Busy,
+        )) => {
+            if is_locked.get() {
+                Attempt::Blocked
+            } else {
+                Attempt::Busy
+            }
+        }
         Some((_, message)) => {
             let relation = description.display();
             pgrx::warning!("pg_reldiff could not start to track {relation}: {message}");

@@ -14,7 +14,7 @@ use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
 use crate::error::{Error, raise};
-use crate::pg::{inheritance, lock, setting, subtransaction, writers};
+use crate::pg::{inheritance, lock, setting, subtransaction, transaction, writers};
 use crate::tables::{access, subscription};
 
 /// Between two looks, at first and at most.
@@ -26,6 +26,11 @@ fn await_ready(session_id: Option<Uuid>, timeout: Option<Interval>) -> bool {
     // A standby does not know who writes on the primary.
     setting::prevent_during_recovery(c"event.await_ready()");
     let deadline = access::deadline(timeout, "'10s'");
+    if transaction::has_one_snapshot() {
+        raise(Error::AwaitReady {
+            problem: "Its isolation level is REPEATABLE READ or SERIALIZABLE: its snapshot is older than the end of the wait.",
+        });
+    }
     let relations = relations(session_id);
     if relations.iter().copied().any(writers::is_own) {
         raise(Error::AwaitReady {

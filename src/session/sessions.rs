@@ -1,8 +1,10 @@
 //! The SQL functions of sessions (`sql/session.sql`).
 
+use std::ffi::CString;
+
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
-use pgrx::{Uuid, pg_sys::Oid};
+use pgrx::{Uuid, pg_sys, pg_sys::Oid};
 
 use super::options::Options;
 use super::subscriptions;
@@ -10,12 +12,14 @@ use crate::change::operation::SessionId;
 use crate::change::payload::Format;
 use crate::error::{Error, raise};
 use crate::gucs;
-use crate::pg::{notify, role, setting, transaction};
+use crate::pg::{lock, notify, role, setting, subtransaction, transaction};
 use crate::tables::session::{self, Definition, Notify, Session};
-use crate::tables::{access, session_expiry, skipped, subscription, wakeups};
+use crate::tables::subscription::{self, Deleted};
+use crate::tables::{access, session_expiry, skipped, wakeups};
 
-/// So many sessions whose time is over a new one takes away at most.
+/// So many sessions whose time is over a new one takes away at most, and looks at so many: some may be in use just now.
 const EXPIRED_AT_A_TIME: usize = 20;
+const EXPIRED_LOOKED_AT: usize = 200;
 
 #[pg_extern(sql = false)]
 fn session_create(
@@ -80,7 +84,12 @@ fn owner(owner: Option<Oid>) -> Oid {
 /// Raises 53400 if the role owns as many sessions as it may.
 fn check_quota(owner: Oid) {
     let most = gucs::SESSIONS_PER_ROLE.get() as usize;
-    if most > 0 && session::of_owner(owner, most).len() == most {
+    if most == 0 {
+        return;
+    }
+    // Who comes at the same time waits, and counts this one.
+    lock::object_exclusive(pg_sys::AuthIdRelationId, owner);
+    if session::of_owner(owner, most).len() == most {
         raise(Error::Quota {
             owner: role::name(owner),
             what: "sessions",
@@ -109,8 +118,10 @@ fn session_alter(
         return;
     };
     let has_ttl = options.has_ttl();
+    let before = definition.session.shared_channel.clone();
     options.apply(&mut definition);
     session::replace(&definition);
+    leave(before);
     if has_ttl {
         session_expiry::renew(&definition);
     }
@@ -118,31 +129,47 @@ fn session_alter(
 }
 
 /// Takes sessions away that nobody has used for the whole of their time, a few at once: whoever creates sessions keeps their
-/// number in check. Waits for nobody but a DROP TABLE that is deleting the same subscriptions.
+/// number in check. Waits for nobody: what somebody is just using or dropping stays for the next one.
 fn remove_expired() {
-    for id in session_expiry::over(EXPIRED_AT_A_TIME) {
-        if session_expiry::is_over(id) && session::try_lock(id) && session_expiry::is_over(id) {
-            remove(id);
+    let mut removed = 0;
+    for id in session_expiry::over(EXPIRED_LOOKED_AT) {
+        let remove = || {
+            session::try_lock(id)
+                && session_expiry::is_over(id)
+                && subscription::delete_all_unless_busy(id).is_some_and(|deleted| {
+                    remove(id, &deleted);
+                    true
+                })
+        };
+        if session_expiry::is_over(id) && subtransaction::attempt(remove) {
+            removed += 1;
+        }
+        if removed == EXPIRED_AT_A_TIME {
+            return;
         }
     }
 }
 
-/// Deletes the session, its subscriptions and its inbox. The caller holds its lock.
-fn remove(id: SessionId) {
+/// Deletes the session, whose subscriptions have been deleted, and its inbox. The caller holds its lock.
+fn remove(id: SessionId, subscriptions: &[Deleted]) {
     let shared_channel = session::find(id).and_then(|session| session.shared_channel);
-    subscriptions::announce(&subscription::delete_all(id));
+    subscriptions::announce(subscriptions);
     session::delete(id);
     session_expiry::delete(id);
     skipped::take(&session::own_channel(id));
     wakeups::add(id);
-    // The last one of a channel takes along what was not notified there.
-    if let Some(channel) = shared_channel
+    leave(shared_channel);
+    transaction::next_command();
+}
+
+/// A session has left a shared channel: the last one takes along what was not notified there.
+fn leave(channel: Option<CString>) {
+    if let Some(channel) = channel
         && skipped::is_known(&channel)
         && !session::is_shared(&channel)
     {
         skipped::take(&channel);
     }
-    transaction::next_command();
 }
 
 #[pg_extern(sql = false)]
@@ -167,7 +194,7 @@ fn session_delete(session_id: Option<Uuid>) -> bool {
     // It may have gone while we waited.
     let existed = session::find(id).is_some();
     stop_listening(id);
-    remove(id);
+    remove(id, &subscription::delete_all(id));
     existed
 }
 

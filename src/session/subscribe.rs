@@ -4,11 +4,11 @@ use pgrx::prelude::*;
 use pgrx::{AnyElement, Uuid};
 
 use super::background::WithoutWorker;
-use super::{identifier, key, subscriptions, tracking};
+use super::{identifier, key, subscriptions};
 use crate::change::event::Readable;
 use crate::error::{Error, raise};
 use crate::pg::relation::Description;
-use crate::pg::{lock, role, setting, transaction};
+use crate::pg::{role, setting, transaction};
 use crate::tables::access;
 use crate::tables::session::{self, Session};
 use crate::tables::subscription::{self, Target};
@@ -258,14 +258,13 @@ fn unsubscribe_all(session_id: Option<Uuid>) -> i32 {
 fn track(relation: Option<AnyElement>) {
     setting::prevent_if_read_only(c"event.track()");
     let relation = identifier::relation(relation);
-    lock::relation_access_share(relation);
-    let description = subscriptions::watchable(relation);
-    if role::readable(role::current(), &description) != Readable::All {
-        let owner = role::name(role::current());
-        raise(Error::SelectDenied {
-            relation: description.display(),
-            owner,
-        });
-    }
-    tracking::ensure(&description, WithoutWorker::CreateHere);
+    subscriptions::tracked(relation, WithoutWorker::CreateHere, |description| {
+        if role::readable(role::current(), description) != Readable::All {
+            let owner = role::name(role::current());
+            raise(Error::SelectDenied {
+                relation: description.display(),
+                owner,
+            });
+        }
+    });
 }

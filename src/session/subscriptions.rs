@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pgrx::pg_sys::Oid;
+use pgrx::pg_sys::{self, Oid};
 
 use super::background::WithoutWorker;
 use super::tracking;
@@ -22,16 +22,15 @@ use crate::tables::watch;
 pub fn subscribe(
     session: Session,
     relation: Oid,
-    target: impl FnOnce(&Description) -> Target,
+    target: impl Fn(&Description) -> Target,
 ) -> uuid::Uuid {
     setting::prevent_if_read_only(c"event.subscribe");
-    // To the end of the transaction, so that the relation stays what it is until the subscription commits.
-    lock::relation_access_share(relation);
-    let description = watchable(relation);
-    let target = target(&description);
-    check_select(&session, &description, &target);
     // First: who is already there may have missed something, but not who only comes now.
-    tracking::ensure(&description, WithoutWorker::Raise);
+    let target = tracked(relation, WithoutWorker::Raise, |description| {
+        let target = target(description);
+        check_select(&session, description, &target);
+        target
+    });
     session::lock(session.id);
     // It may have been deleted while we waited.
     let session = access::session(Some(session.id));
@@ -57,12 +56,40 @@ pub fn subscribe(
     id
 }
 
+/// Sees to it that the relation is tracked, and locks it to the end of the transaction, so that it stays what it is until the
+/// subscription commits. `check` raises if the caller may not ask for it. It is not locked while its triggers are created:
+/// whoever wants it for himself would wait for us, and all writers for him. Raises what [`watchable`] and
+/// [`tracking::ensure`] do.
+pub fn tracked<T>(
+    relation: Oid,
+    without_worker: WithoutWorker,
+    check: impl Fn(&Description) -> T,
+) -> T {
+    if let Some(description) = relation::peek(relation)
+        && !tracking::is_tracked(&description)
+    {
+        if let Some(error) = unwatchable(&description) {
+            raise(error);
+        }
+        check(&description);
+        tracking::ensure(&description, without_worker);
+    }
+    lock::relation_access_share(relation);
+    let description = watchable(relation);
+    let checked = check(&description);
+    // Mostly it is: somebody may have ended that meanwhile.
+    tracking::ensure(&description, without_worker);
+    checked
+}
+
 /// Raises 53400 if the role's sessions have as many subscriptions as they may.
 fn check_quota(owner: Oid) {
     let most = gucs::SUBSCRIPTIONS_PER_ROLE.get() as usize;
     if most == 0 {
         return;
     }
+    // Who comes at the same time waits, and counts this one.
+    lock::object_exclusive(pg_sys::AuthIdRelationId, owner);
     let sessions = session::of_owner(owner, usize::MAX);
     let count = sessions.into_iter().fold(0, |count, session| {
         count + subscription::count(session, most - count)

@@ -33,7 +33,8 @@ pub fn init(missed: fn(Oid)) {
 
 /// Sees to it that the relation and what it contains have the triggers that they need, enabled. A background process creates
 /// them, so that the caller, who may idle in its transaction, holds no lock that writers would wait for. Only what
-/// no other transaction could do is done here: the caller has the relation for itself, or has just created the extension.
+/// no other transaction could do is done here: the caller has the relation for itself, has altered it or granted something on
+/// it, or has just created the extension.
 ///
 /// Raises 55P03 if the locks were not to be had for `reldiff.track_timeout`, 25001 if the caller itself is in the way, and what
 /// [`Error::Member`] and [`Error::MemberKey`] say.
@@ -55,7 +56,8 @@ pub fn ensure(description: &Description, without_worker: WithoutWorker) {
                 locked: relation::peek(own).map_or_else(String::new, |own| own.display()),
             });
         }
-        if background::create(description, without_worker) {
+        let is_altered = relations.into_iter().any(catalog::is_own_relation);
+        if !is_altered && background::create(description, without_worker) {
             return;
         }
     }

@@ -142,7 +142,7 @@ fn lock_unneeded(description: &Description) -> Vec<(Oid, Oid)> {
         if subtransaction::attempt(try_lock) {
             return found;
         }
-        if begun.elapsed() >= Duration::from_millis(gucs::TRACK_TIMEOUT.get() as u64) {
+        if begun.elapsed() >= gucs::track_timeout() {
             raise(Error::UntrackTimeout {
                 relation: description.display(),
             });

@@ -30,7 +30,7 @@ pub fn note_use(id: SessionId) {
         let lifetime = lifetime(definition.ttl);
         let expires_at = after(lifetime);
         let least = PRECISION.min(lifetime.unwrap_or(i64::MAX) / 10);
-        if of(id).is_none_or(|known| expires_at.saturating_sub(known) > least) {
+        if of(id, Read::Latest).is_none_or(|known| expires_at.saturating_sub(known) > least) {
             set(id, expires_at);
             transaction::next_command();
         }
@@ -60,10 +60,10 @@ fn after(lifetime: Option<i64>) -> i64 {
 }
 
 /// Until when the session is kept, in microseconds since 2000-01-01 UTC.
-fn of(session: SessionId) -> Option<i64> {
+fn of(session: SessionId, read: Read) -> Option<i64> {
     let table = Table::open_to_read(registry().session_expiry);
     let keys = [Key::uuid(SESSION, session)];
-    let mut scan = table.scan(registry().session_expiry_session, &keys, Read::Latest);
+    let mut scan = table.scan(registry().session_expiry_session, &keys, read);
     scan.next_back().map(|row| row.int8(EXPIRES_AT))
 }
 
@@ -83,9 +83,9 @@ pub fn delete(session: SessionId) {
     }
 }
 
-/// Whether the session has not been used for the whole of its time.
+/// Whether the session has not been used for the whole of its time, nor is being used by a transaction that is still open.
 pub fn is_over(session: SessionId) -> bool {
-    of(session).is_some_and(|expires_at| expires_at < transaction::clock())
+    of(session, Read::Uncommitted).is_some_and(|expires_at| expires_at < transaction::clock())
 }
 
 /// The sessions whose time is over, the earliest first, at most `limit`. Some may have been used since.

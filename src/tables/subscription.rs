@@ -234,6 +234,29 @@ pub fn delete_all(session: SessionId) -> Vec<Deleted> {
     })
 }
 
+/// As [`delete_all`], but `None` if somebody else is deleting one of them: waits for nobody, and the caller takes back what
+/// has been deleted.
+pub fn delete_all_unless_busy(session: SessionId) -> Option<Vec<Deleted>> {
+    let registry = registry();
+    let mut deleted = Vec::new();
+    for granularity in GRANULARITIES {
+        let (table, _, by_session, _) = tables(&registry, granularity);
+        let table = Table::open_to_write(table);
+        let keys = [Key::uuid(SESSION, session)];
+        let mut scan = table.scan(by_session, &keys, Read::Latest);
+        while let Some(row) = scan.next() {
+            if !table.delete_unless_busy(row.id) {
+                return None;
+            }
+            deleted.push(Deleted {
+                relation: row.oid(RELATION),
+                granularity,
+            });
+        }
+    }
+    Some(deleted)
+}
+
 fn delete_where(by: impl Fn(&Registry, SubscriptionType) -> (Oid, Key)) -> Vec<Deleted> {
     let registry = registry();
     let mut deleted = Vec::new();

@@ -201,3 +201,99 @@ def test_delete_under_load(dsn, connect, item):
     item.execute("insert into item values ('the end', '')")
     assert len(events(item, sessions[-1])) == before + 1
     print(f"{rounds} deleted; {len(used)} calls, {len(refused)} refused")
+
+
+def expire(connection, session) -> None:
+    """As if nobody had used the session for the whole of its time."""
+    connection.execute("update event.session_expiry set expires_at = now() - interval '1 hour' where session_id = %s", (session,))
+
+
+def is_there(connection, session) -> bool:
+    return connection.execute("select count(*) from event.session where id = %s", (session,)).fetchone()[0] == 1
+
+
+def test_session_is_not_taken_away_from_who_is_using_it(connect, item):
+    session, user = new_session(item), connect()
+    expire(item, session)
+    with user.transaction():
+        user.execute("select event.session_use(%s)", (session,))
+        new_session(item)
+        assert is_there(item, session)
+    new_session(item)
+    assert is_there(item, session)
+    expire(item, session)
+    new_session(item)
+    assert not is_there(item, session)
+
+
+def test_expired_sessions_wait_for_nobody(connect, item):
+    """One whose table is just being dropped stays, and many of somebody else's do not keep the others."""
+    session = new_session(item, "item")
+    others = [new_session(item) for _ in range(40)]
+    for one in [session, *others]:
+        expire(item, one)
+    item.execute("set lock_timeout = '2s'")
+    with connect() as dropping, dropping.transaction(force_rollback=True):
+        dropping.execute("drop table item")
+        # The first twenty of the rest are being altered.
+        with connect() as altering, altering.transaction(force_rollback=True):
+            for one in others[:20]:
+                altering.execute("select event.session_alter(%s, name => 'mine')", (one,))
+            new_session(item)
+            assert [is_there(item, one) for one in others] == [True] * 20 + [False] * 20
+            assert is_there(item, session)
+    new_session(item)
+    new_session(item)
+    assert not is_there(item, session)
+
+
+def test_quotas_hold_for_who_comes_at_the_same_time(connect, item, role):
+    name = role("quota")
+    first, second = connect(user=name), connect(user=name)
+    item.execute(f"alter role {name} set reldiff.sessions_per_role = 1")
+    first, second = connect(user=name), connect(user=name)
+    failed = []
+
+    def create():
+        try:
+            new_session(second)
+        except errors.ConfigurationLimitExceeded as error:
+            failed.append(error)
+
+    with first.transaction():
+        new_session(first)
+        thread = threading.Thread(target=create)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+    thread.join()
+    assert len(failed) == 1
+
+
+def test_session_that_is_altered_while_a_writer_commits(connect, item):
+    """The writer has rendered its notifications for the old channel: the new one gets a nudge."""
+    session = new_session(item, "item")
+    listener, holding = Listener(connect()), connect()
+    writer = connect()
+    with holding.transaction():
+        # Where a commit stores its place.
+        holding.execute("lock table event.transaction in share mode")
+        insert = threading.Thread(target=writer.execute, args=("insert into item values ('1', '')",))
+        insert.start()
+        insert.join(0.5)
+        assert insert.is_alive()
+        item.execute("select event.session_alter(%s, channel => 'elsewhere')", (session,))
+        listener.connection.execute("listen elsewhere")
+    insert.join()
+    heard = [parse(text) for _, text in listener.payloads()]
+    assert [(event["type"], event["count"], event["sessions"]) for event in heard] == [("nudge", 1, [session])]
+
+
+def test_what_was_kept_back_on_a_channel_that_nobody_has_any_more(connect, item):
+    session = new_session(item, "item", channel="old")
+    writer = connect()
+    writer.execute("set reldiff.notify_queue_limit = 0")
+    writer.execute("insert into item values ('1', '')")
+    assert item.execute("select channel from event.skipped_notification").fetchall() == [("old",)]
+    item.execute("select event.session_alter(%s, channel => 'new')", (session,))
+    assert item.execute("select channel from event.skipped_notification").fetchall() == []

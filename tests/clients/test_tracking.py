@@ -337,3 +337,41 @@ def test_p17_no_writer_is_failed_as_a_deadlock(connect, table):
     print(f"{load.transactions} transactions")
     assert load.failures == []
     assert load.transactions > 30
+
+
+def test_p19_waiting_subscriber_is_in_nobodys_way(connect):
+    """Who wants the table for himself waits for the writer only, not for the subscriber that waits for the same: or
+    everybody would stand behind him until reldiff.track_timeout."""
+    owner, long_writer, altering, writer = connect(), connect(), connect(), connect()
+    owner.execute("create table t (id integer primary key)")
+    session = new_session(owner)
+    long_writer.execute("begin; insert into t values (1)")
+    subscriber = threading.Thread(target=owner.execute, args=(SUBSCRIBE, ("t", session)))
+    subscriber.start()
+    until(lambda: writer.execute(WORKERS).fetchone()[0] > 0)
+    alter = threading.Thread(target=altering.execute, args=("alter table t add column v text",))
+    alter.start()
+    until(lambda: writer.execute("select count(*) from pg_locks where relation = 't'::regclass and not granted "
+                                 "and mode = 'AccessExclusiveLock'").fetchone()[0] > 0)
+    long_writer.execute("commit")
+    begun = time.monotonic()
+    writer.execute("insert into t values (2)")
+    assert time.monotonic() - begun < 2
+    subscriber.join()
+    alter.join()
+    writer.execute("insert into t values (3)")
+    assert [event["key"] for event in events(owner, session)][-1] == {"id": 3}
+
+
+def test_subscription_after_a_grant(connect):
+    """As a migration does it: nobody else could create the triggers, so it is done there and at once."""
+    owner = connect()
+    owner.execute("create table t (id integer primary key)")
+    session = new_session(owner)
+    begun = time.monotonic()
+    with owner.transaction():
+        owner.execute("grant select on t to public")
+        owner.execute(SUBSCRIBE, ("t", session))
+    assert time.monotonic() - begun < 3
+    owner.execute("insert into t values (1)")
+    assert [event["key"] for event in events(owner, session)] == [{"id": 1}]

@@ -247,6 +247,9 @@ begin;
 update person set name = 'my own';
 select show($$ select await_ready(timeout => '0') $$);
 rollback;
+begin isolation level repeatable read;
+select show($$ select await_ready() $$);
+rollback;
 select await_ready();
 -- TriggerProtocol
 create table misused (id integer primary key);
