@@ -353,6 +353,8 @@ def test_p19_waiting_subscriber_is_in_nobodys_way(connect):
     alter.start()
     until(lambda: writer.execute("select count(*) from pg_locks where relation = 't'::regclass and not granted "
                                  "and mode = 'AccessExclusiveLock'").fetchone()[0] > 0)
+    # The attempt that was queued before it has been given up.
+    time.sleep(0.5)
     long_writer.execute("commit")
     begun = time.monotonic()
     writer.execute("insert into t values (2)")
