@@ -44,12 +44,11 @@ impl Notifications {
     pub fn of_changes(changes: &Changes, xid: u64) -> Self {
         let mut audience = Audience::default();
         let tally = Tally::of(changes, &mut audience);
-        let mut rendering = Rendering::new(xid, &tally);
+        let mut rendering = Rendering::new(xid, tally);
         if rendering.channels.any_open() {
             audience.visit_all(changes, |heard| rendering.events(heard));
         }
-        let rendered = rendering.end();
-        Self { tally, ..rendered }
+        rendering.end()
     }
 
     /// Renders what the sessions are to hear of a transaction whose changes are in the log.
@@ -63,7 +62,7 @@ impl Notifications {
                 true
             });
         }
-        let mut rendering = Rendering::new(xid, &tally);
+        let mut rendering = Rendering::new(xid, tally);
         if rendering.channels.any_open() {
             // Sets without a session that hears one by one are not read again.
             let mut sets = load(spilled);
@@ -76,8 +75,7 @@ impl Notifications {
                 rendering.channels.any_open()
             });
         }
-        let rendered = rendering.end();
-        Self { tally, ..rendered }
+        rendering.end()
     }
 
     /// Queues them for the commit. The caller holds the commit lock. Where the server's queue is nearly full nothing is

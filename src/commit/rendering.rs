@@ -17,9 +17,9 @@ pub struct Queued {
 }
 
 /// Notifications that are being rendered.
-pub struct Rendering<'a> {
+pub struct Rendering {
     xid: u64,
-    tally: &'a Tally,
+    tally: Tally,
     /// Of the channels.
     generation: u64,
     pub channels: Channels,
@@ -49,15 +49,15 @@ struct Rendered<'a> {
     own: [Option<Option<usize>>; 2],
 }
 
-impl<'a> Rendering<'a> {
+impl Rendering {
     /// For the sessions of the tally; whoever waits for one of them is woken by the commit.
-    pub fn new(xid: u64, tally: &'a Tally) -> Self {
+    pub fn new(xid: u64, tally: Tally) -> Self {
         tally.iter().for_each(|(session, _)| wakeups::add(session));
         Self {
             xid,
-            tally,
             generation: invalidation::generation(),
-            channels: Channels::of(tally),
+            channels: Channels::of(&tally),
+            tally,
             payloads: Vec::new(),
             queued: Vec::new(),
             budget: gucs::NOTIFY_BYTES.get() as usize * 1024,
@@ -173,7 +173,7 @@ impl<'a> Rendering<'a> {
             channels: self.channels,
             payloads: self.payloads,
             queued: self.queued,
-            tally: Tally::default(),
+            tally: self.tally,
             generation: self.generation,
         }
     }

@@ -102,17 +102,27 @@ pub(super) fn create(description: &Description) {
 /// Locks relations against writers, all or none: whoever writes to one meanwhile need not wait for us. Raises 55P03 if
 /// they were not free for `reldiff.track_timeout`.
 fn lock(description: &Description, relations: impl Fn() -> Vec<Oid>) {
-    let begun = Instant::now();
     let try_lock = || {
-        relations()
-            .into_iter()
+        let mut relations = relations().into_iter();
+        relations
             .all(lock::try_relation_share_row_exclusive)
+            .then_some(())
     };
-    while !subtransaction::attempt(try_lock) {
-        if begun.elapsed() >= gucs::track_timeout() {
-            raise(Error::TrackTimeout {
-                relation: description.display(),
-            });
+    within_timeout(try_lock).unwrap_or_else(|| {
+        raise(Error::TrackTimeout {
+            relation: description.display(),
+        })
+    });
+}
+
+/// Attempts until one finds something, for `reldiff.track_timeout`. Of an attempt that finds nothing nothing remains, its locks
+/// neither: nobody waits for us while we wait.
+pub(super) fn within_timeout<T>(attempt: impl Fn() -> Option<T>) -> Option<T> {
+    let begun = Instant::now();
+    loop {
+        let found = subtransaction::look(&attempt);
+        if found.is_some() || begun.elapsed() >= gucs::track_timeout() {
+            return found;
         }
         lock::sleep(PAUSE.as_millis() as i64);
     }

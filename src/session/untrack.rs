@@ -1,23 +1,18 @@
 //! `event.untrack`: takes the triggers of a table away that nobody has subscribed to any more.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
 
 use pgrx::AnyElement;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
-use super::identifier;
 use super::triggers::Trigger;
+use super::{identifier, tracking};
 use crate::error::{Error, raise};
-use crate::gucs;
 use crate::pg::relation::{self, Description, Kind};
 use crate::pg::trigger;
-use crate::pg::{inheritance, lock, role, setting, subtransaction, transaction};
+use crate::pg::{inheritance, lock, role, setting, transaction};
 use crate::tables::{subscription, tracked};
-
-/// Between two attempts to lock what loses triggers.
-const PAUSE: Duration = Duration::from_millis(20);
 
 #[pg_extern(sql = false)]
 fn untrack(relation: Option<AnyElement>) {
@@ -119,11 +114,10 @@ fn is_partitioned(oid: Oid) -> bool {
     )
 }
 
-/// What is unneeded, with the relation and all that loses triggers locked, all or nothing: nobody waits for us while we
-/// wait. Raises 55P03 if they were not free for `reldiff.track_timeout`.
+/// What is unneeded, with the relation and all that loses triggers locked, all or nothing. Raises 55P03 if they were not
+/// free for `reldiff.track_timeout`.
 fn lock_unneeded(description: &Description) -> Vec<(Oid, Oid)> {
-    let begun = Instant::now();
-    loop {
+    let try_lock = || {
         let found = unneeded(description.oid);
         let mut relations = HashSet::from([description.oid]);
         for &(relation, _) in &found {
@@ -132,21 +126,14 @@ fn lock_unneeded(description: &Description) -> Vec<(Oid, Oid)> {
                 relations.extend(inheritance::descendants(relation));
             }
         }
-        let try_lock = || {
-            relations
-                .iter()
-                .copied()
-                .all(lock::try_relation_access_exclusive)
-                && found == unneeded(description.oid)
-        };
-        if subtransaction::attempt(try_lock) {
-            return found;
-        }
-        if begun.elapsed() >= gucs::track_timeout() {
-            raise(Error::UntrackTimeout {
-                relation: description.display(),
-            });
-        }
-        lock::sleep(PAUSE.as_millis() as i64);
-    }
+        let is_locked = relations
+            .into_iter()
+            .all(lock::try_relation_access_exclusive);
+        (is_locked && found == unneeded(description.oid)).then_some(found)
+    };
+    tracking::within_timeout(try_lock).unwrap_or_else(|| {
+        raise(Error::UntrackTimeout {
+            relation: description.display(),
+        })
+    })
 }

@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use super::registry::registry;
 use crate::pg::bytes::text;
 use crate::pg::scan_key::Key;
-use crate::pg::table::{Read, Table};
+use crate::pg::table::{Read, Row, Table};
 use crate::pg::{ffi, transaction};
 
 const HASH: i16 = 1;
@@ -31,29 +31,30 @@ pub fn add(channel: &CStr, events: u64) {
 /// How many events were not notified on the channel, which is forgotten with the question.
 pub fn take(channel: &CStr) -> u64 {
     let table = Table::open_to_write(registry().skipped_notification);
-    let keys = [Key::int8(HASH, hash(channel))];
-    let mut scan = table.scan(registry().skipped_notification_channel, &keys, Read::Latest);
     let mut events = 0;
-    while let Some(row) = scan.next() {
-        if row.bytes(CHANNEL).as_deref() == Some(channel.to_bytes()) {
-            events += row.int8(EVENTS) as u64;
-            table.delete_unless_busy(row.id);
-        }
-    }
+    visit(&table, channel, |row| {
+        events += row.int8(EVENTS) as u64;
+        table.delete_unless_busy(row.id);
+    });
     events
 }
 
 /// Whether events were not notified on the channel.
 pub fn is_known(channel: &CStr) -> bool {
     let table = Table::open_to_read(registry().skipped_notification);
+    let mut is_known = false;
+    visit(&table, channel, |_| is_known = true);
+    is_known
+}
+
+fn visit(table: &Table, channel: &CStr, mut visit: impl FnMut(&Row)) {
     let keys = [Key::int8(HASH, hash(channel))];
     let mut scan = table.scan(registry().skipped_notification_channel, &keys, Read::Latest);
     while let Some(row) = scan.next() {
         if row.bytes(CHANNEL).as_deref() == Some(channel.to_bytes()) {
-            return true;
+            visit(&row);
         }
     }
-    false
 }
 
 /// Whether there are any such channels.

@@ -10,7 +10,7 @@ use crate::change::operation::{ColumnNumber, SessionId, SubscriptionType};
 use crate::change::recipients::{Recipient, Recipients};
 use crate::pg::bytes::texts;
 use crate::pg::scan_key::{Key, uuid};
-use crate::pg::table::{Read, Row, Scan, Table};
+use crate::pg::table::{Read, Row, RowId, Scan, Table};
 
 const ID: i16 = 1;
 const SESSION: i16 = 2;
@@ -224,57 +224,51 @@ pub fn session_of(id: uuid::Uuid) -> Option<SessionId> {
 
 /// Deletes the subscription with this id. The caller holds its session's lock.
 pub fn delete(id: uuid::Uuid) -> Vec<Deleted> {
-    delete_where(|registry, granularity| (tables(registry, granularity).1, Key::uuid(ID, id)))
+    let by =
+        |registry: &Registry, granularity| (tables(registry, granularity).1, Key::uuid(ID, id));
+    // A dropped table may have taken it along meanwhile.
+    delete_where(by, Table::delete).0
 }
 
 /// Deletes every subscription of the session. The caller holds its lock.
 pub fn delete_all(session: SessionId) -> Vec<Deleted> {
-    delete_where(|registry, granularity| {
-        (tables(registry, granularity).2, Key::uuid(SESSION, session))
-    })
+    delete_where(of_session(session), Table::delete).0
 }
 
 /// As [`delete_all`], but `None` if somebody else is deleting one of them: waits for nobody, and the caller takes back what
 /// has been deleted.
 pub fn delete_all_unless_busy(session: SessionId) -> Option<Vec<Deleted>> {
-    let registry = registry();
-    let mut deleted = Vec::new();
-    for granularity in GRANULARITIES {
-        let (table, _, by_session, _) = tables(&registry, granularity);
-        let table = Table::open_to_write(table);
-        let keys = [Key::uuid(SESSION, session)];
-        let mut scan = table.scan(by_session, &keys, Read::Latest);
-        while let Some(row) = scan.next() {
-            if !table.delete_unless_busy(row.id) {
-                return None;
-            }
-            deleted.push(Deleted {
-                relation: row.oid(RELATION),
-                granularity,
-            });
-        }
-    }
-    Some(deleted)
+    let (deleted, are_all) = delete_where(of_session(session), Table::delete_unless_busy);
+    are_all.then_some(deleted)
 }
 
-fn delete_where(by: impl Fn(&Registry, SubscriptionType) -> (Oid, Key)) -> Vec<Deleted> {
+fn of_session(session: SessionId) -> impl Fn(&Registry, SubscriptionType) -> (Oid, Key) {
+    move |registry, granularity| (tables(registry, granularity).2, Key::uuid(SESSION, session))
+}
+
+/// What has been deleted, and whether `delete` has deleted each.
+fn delete_where(
+    by: impl Fn(&Registry, SubscriptionType) -> (Oid, Key),
+    delete: impl Fn(&Table, RowId) -> bool,
+) -> (Vec<Deleted>, bool) {
     let registry = registry();
-    let mut deleted = Vec::new();
+    let (mut deleted, mut are_all) = (Vec::new(), true);
     for granularity in GRANULARITIES {
         let (index, key) = by(&registry, granularity);
         let table = Table::open_to_write(tables(&registry, granularity).0);
         let mut scan = table.scan(index, &[key], Read::Latest);
         while let Some(row) = scan.next() {
-            // A dropped table may have taken it along meanwhile.
-            if table.delete(row.id) {
+            if delete(&table, row.id) {
                 deleted.push(Deleted {
                     relation: row.oid(RELATION),
                     granularity,
                 });
+            } else {
+                are_all = false;
             }
         }
     }
-    deleted
+    (deleted, are_all)
 }
 
 /// After so many subscriptions to one relation the next relation is looked for in the index.
