@@ -21,7 +21,8 @@ def run(outcome, tree, source, server, only=None, long=False) -> None:
     # The command derives its socket's directory from this one, hence not under the clone.
     folder = Path(tempfile.mkdtemp(prefix="rd-", dir="/tmp"))
     cluster.give_away(folder)
-    env = dict(toolchain.cargo_env(copy), CARGO_PGRX_TEST_PGDATA=str(folder))
+    # One after the other: one of them drops the extension, and would deadlock with another that uses its tables.
+    env = dict(toolchain.cargo_env(copy), CARGO_PGRX_TEST_PGDATA=str(folder), RUST_TEST_THREADS="1")
     command = [toolchain.cargo_pgrx(), "pgrx", "test", source.feature, *([only] if only else []), "--no-default-features"]
     try:
         status, output = logged(f"unit-{source.major}", command, env=env, cwd=tree, timeout=1500)
