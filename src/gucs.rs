@@ -40,6 +40,18 @@ pub static SESSIONS_PER_ROLE: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// How many subscriptions the sessions of a role may have together; 0 is unlimited.
 pub static SUBSCRIPTIONS_PER_ROLE: GucSetting<i32> = GucSetting::<i32>::new(0);
 
+/// How many seconds an event is kept at least, whether it has been acknowledged or not; 0 is for ever.
+pub static RETENTION: GucSetting<i32> = GucSetting::<i32>::new(24 * 60 * 60);
+
+/// How often, in milliseconds, writers have the maintenance done in a background process; 0 is never.
+pub static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60_000);
+
+/// How many events an inbox may hold that have not been acknowledged; 0 is unlimited.
+pub static EVENTS_PER_SESSION: GucSetting<i32> = GucSetting::<i32>::new(0);
+
+/// How many kilobytes of keys and values an inbox may hold that have not been acknowledged; 0 is unlimited.
+pub static BYTES_PER_SESSION: GucSetting<i32> = GucSetting::<i32>::new(0);
+
 /// Off for a bulk load: changes are not recorded, and whoever watches a table that was changed is told that there is a
 /// gap. For superusers, since it keeps events from others.
 pub static CAPTURE: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -149,6 +161,46 @@ pub fn init() {
         i32::MAX,
         GucContext::Suset,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.retention",
+        c"How long an event is kept at least.",
+        c"Acknowledged or not; it goes when it is half as old again, or a little later. 0 is for ever.",
+        &RETENTION,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.maintenance_interval",
+        c"How often writers have the maintenance done by a background process.",
+        c"It removes what is older than reldiff.retention, and what exceeds a quota. 0 is never: call event.maintain().",
+        &MAINTENANCE_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.events_per_session",
+        c"How many events an inbox may hold that have not been acknowledged.",
+        c"A session with more loses them all, and gets an overflow event. 0 is unlimited.",
+        &EVENTS_PER_SESSION,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.bytes_per_session",
+        c"How much an inbox may hold that has not been acknowledged, in bytes of keys and values.",
+        c"A session with more loses it all, and gets an overflow event. 0 is unlimited.",
+        &BYTES_PER_SESSION,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
     );
     GucRegistry::define_int_guc(
         c"reldiff.track_timeout",

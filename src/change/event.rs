@@ -85,14 +85,61 @@ pub enum Content<'a> {
     Control {
         subscription: SubscriptionId,
     },
+    /// Of no relation. From this cursor on the inbox is whole again.
+    Overflow {
+        resume: Cursor,
+    },
+}
+
+/// What stands for the record and the relation of an overflow, which has none.
+pub struct Overflow {
+    relation: RelationNames,
+    record: Record<'static>,
+    resume: Cursor,
+}
+
+impl Overflow {
+    pub fn new(resume: Cursor) -> Self {
+        Self {
+            relation: RelationNames::gone(b""),
+            record: Record {
+                operation: Operation::Control(Control::Overflow),
+                key: Vec::new(),
+                parts: Vec::new(),
+                name: b"",
+            },
+            resume,
+        }
+    }
+
+    /// The event that a session gets in place of those that it has lost.
+    pub fn event(&self) -> Event<'_> {
+        Event {
+            change: Change {
+                order: self.resume.order,
+                relation: &self.relation,
+                record: &self.record,
+            },
+            subscription: SubscriptionType::Table,
+            content: Content::Overflow {
+                resume: self.resume,
+            },
+        }
+    }
 }
 
 impl<'a> Event<'a> {
+    /// Whether it tells of a relation, as all do but an overflow.
+    pub fn has_relation(&self) -> bool {
+        !matches!(self.content, Content::Overflow { .. })
+    }
+
     /// The last piece of the cursor's ordinal.
     pub fn field(&self) -> u16 {
         match self.content {
             Content::FieldUpdate { part, .. } => part.column as u16,
             Content::RowInsert { .. } | Content::RowDelete | Content::Control { .. } => 0,
+            Content::Overflow { resume } => resume.field,
         }
     }
 
@@ -115,7 +162,9 @@ impl<'a> Event<'a> {
                 readable,
             } => (parts, Some((recipient, readable))),
             Content::FieldUpdate { part, .. } => (std::slice::from_ref(part), None),
-            Content::RowDelete | Content::Control { .. } => (&[][..], None),
+            Content::RowDelete | Content::Control { .. } | Content::Overflow { .. } => {
+                (&[][..], None)
+            }
         };
         parts
             .iter()
@@ -198,6 +247,16 @@ pub fn for_each<'a>(
             }
         }
     }
+}
+
+/// The last piece of the ordinal of the last event that a change is for the recipient, if its owner may read all of it.
+pub fn last_field(record: &Record, recipient: &Recipient) -> u16 {
+    if record.operation != Operation::Update {
+        return 0;
+    }
+    let parts = record.parts.iter().rev().map(|part| part.column);
+    let mut heard = parts.filter(|&column| recipient.hears_field(column).is_some());
+    heard.next().unwrap_or_default() as u16
 }
 
 #[cfg(test)]

@@ -149,7 +149,9 @@ impl<'a> Variant<'a> {
                 let asked = (!recipient.wants_every_column()).then_some(&recipient.columns[..]);
                 (Some((asked, readable)), None)
             }
-            Content::RowDelete | Content::FieldUpdate { .. } => (None, None),
+            Content::RowDelete | Content::FieldUpdate { .. } | Content::Overflow { .. } => {
+                (None, None)
+            }
             Content::Control { subscription } => (None, Some(subscription)),
         };
         Self {
@@ -189,13 +191,17 @@ fn write(event: &Event, format: Format, xid: u64, truncated: bool) -> Payload {
     let mut bytes = Vec::with_capacity(512);
     let mut object = Object::new(&mut bytes);
     object.text("type", event.operation().event_type().as_bytes());
-    if let Content::Control { subscription } = event.content {
-        object.text("subscription_id", subscription.to_string().as_bytes());
-        object.text("relation", &event.change.relation.qualified);
-    } else {
-        row(event, format, truncated, &mut object);
-        if format == Format::Full {
-            object.text("xid", xid.to_string().as_bytes());
+    match event.content {
+        Content::Overflow { resume } => object.text("resume", resume.to_string().as_bytes()),
+        Content::Control { subscription } => {
+            object.text("subscription_id", subscription.to_string().as_bytes());
+            object.text("relation", &event.change.relation.qualified);
+        }
+        Content::RowInsert { .. } | Content::RowDelete | Content::FieldUpdate { .. } => {
+            row(event, format, truncated, &mut object);
+            if format == Format::Full {
+                object.text("xid", xid.to_string().as_bytes());
+            }
         }
     }
     let at = placeholder(object.key(b"at"), AT_LENGTH);

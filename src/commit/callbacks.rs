@@ -16,12 +16,12 @@ use super::{append, interned, notify, position, spill};
 use crate::change::replay::{self, Replay, Replays};
 use crate::change::{gaps, outbox};
 use crate::error::{Error, raise};
-use crate::pg::lock;
 use crate::pg::transaction::{
     ActiveSnapshot, accept_invalidations, nest_level, top_xid, wal_position,
 };
+use crate::pg::{lock, worker};
 use crate::tables::transaction::{self, Feed};
-use crate::tables::{registry, wakeups};
+use crate::tables::{commit_lock, maintenance, segment, wakeups};
 
 /// Queues a session's pending events as notifications of this transaction; called under the commit lock. False if the
 /// server's queue had no room for them.
@@ -82,12 +82,14 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
         SubXactEvent::SUBXACT_EVENT_PRE_COMMIT_SUB => spill::before_sub_commit(),
         SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
             spill::at_sub_commit(level);
+            segment::at_sub_commit(level);
             outbox::with(|outbox| outbox.at_sub_commit(level));
             replay::with(|replays| replays.at_sub_commit(level));
             gaps::with(|gaps| gaps.at_sub_commit(level));
         }
         SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             spill::at_sub_abort(level);
+            segment::at_sub_abort(level);
             outbox::with(|outbox| outbox.at_sub_abort(level));
             replay::with(|replays| replays.at_sub_abort(level));
             gaps::with(|gaps| gaps.at_sub_abort(level));
@@ -111,6 +113,7 @@ fn clear() {
     drop(spill::take());
     drop(replay::take());
     drop(gaps::take());
+    segment::clear();
     wakeups::clear();
 }
 
@@ -136,22 +139,27 @@ fn pre_commit() {
     tell_gaps();
     let has_events = has_events();
     let replays = replay::take();
-    if (!has_events && replays.is_empty()) || !registry::exists() {
+    if (!has_events && replays.is_empty()) || !segment::exists() {
         return;
     }
     // What the owners may read now decides what they are told.
     accept_invalidations();
-    let flushed = has_events.then(flush);
-    // The last lock but NOTIFY's own, and held until the commit is visible to all.
+    if maintenance::is_due() {
+        // Without a free process the next one does.
+        let _ = worker::start(maintenance::WHEN_DUE);
+    }
     lock::wait_without_timeout();
-    position::lock();
+    let flushed = has_events.then(flush);
+    let segment = segment::own();
+    // The last lock but NOTIFY's own, and held until the commit is visible to all.
+    commit_lock::take();
     let has_skipped = send_replays(&replays);
     if flushed.is_none() && !has_skipped {
         return;
     }
     // What was skipped is remembered by the newest transaction, if need be by one without events.
     let flushed = flushed.unwrap_or_else(Flushed::nothing);
-    let feed = Feed::open();
+    let feed = Feed::open(segment);
     let mut placed = position::next(&feed, flushed.epoch, flushed.xid);
     placed.has_skips |= has_skipped;
     placed.has_skips = flushed.notifications.send(&placed, placed.has_skips);
@@ -197,15 +205,17 @@ fn flush() -> Flushed {
     let mut changes = outbox::take().take_all();
     changes.sort();
     let (epoch, xid) = (transaction::epoch(true), top_xid());
+    let segment = segment::own();
     let (contents, notifications) = if spill::is_empty() {
-        let contents = append::small(&changes)
-            .unwrap_or_else(|| transaction::Contents::logged(append::append(&changes, epoch, xid)));
+        let contents = append::small(&segment, &changes).unwrap_or_else(|| {
+            transaction::Contents::logged(append::append(&segment, &changes, epoch, xid))
+        });
         (contents, notify::Notifications::of_changes(&changes, xid))
     } else {
         spill::store(nest_level(), changes);
         let mut spilled = spill::take();
         let _snapshot = ActiveSnapshot::push();
-        let notifications = notify::Notifications::of_log(&mut spilled, epoch, xid);
+        let notifications = notify::Notifications::of_log(&segment, &mut spilled, epoch, xid);
         (transaction::Contents::logged(spilled.sets), notifications)
     };
     Flushed {
