@@ -162,10 +162,12 @@ def test_a_long_transaction_keeps_its_segment(connect, admin):
     for n in range(3):
         outlive(admin)
         insert(admin, n + 2)
-    # The first one is held; the one after it has been removed in no case, since it is not the oldest.
+    # The first one is held, and with it those after it: the oldest goes first.
     assert segments(admin) == (4, 0)
+    cursor = last_cursor(admin, session)
     writer.commit()
     insert(admin, 9)
+    assert told(admin, session, cursor) == [*range(1001, 3001), 9]
     assert told(admin, session) == [1, 2, 3, 4, *range(1001, 3001), 9]
     outlive(admin)
     assert told(admin, session) == ["overflow"]
