@@ -232,7 +232,7 @@ CREATE INDEX ON event.log_0 (xid, set_id, command, arrival);
 -- A row per transaction that has events: its place in the feed, or NULL while it has none yet. noted is the
 -- WAL position at its pre-commit. If it concerns one recipient set, that is here, and a small one's changes,
 -- all of one relation, are here instead of in the log (src/change/inline.rs). has_skips: after it there are
--- channels in event.skipped_notification.
+-- channels in event.skipped_notification. origin: what the writer called itself.
 CREATE TABLE event.transaction_0 (
     epoch integer NOT NULL,
     position pg_lsn,
@@ -243,7 +243,8 @@ CREATE TABLE event.transaction_0 (
     set_id bigint,
     relation regclass,
     has_skips boolean NOT NULL,
-    changes bytea
+    changes bytea,
+    origin text
 );
 CREATE INDEX ON event.transaction_0 (epoch, position);
 CREATE INDEX ON event.transaction_0 (set_id, epoch, position);

@@ -8,6 +8,27 @@ use std::time::Duration;
 /// ALL` clears it, and `SET LOCAL` works behind a transaction pooler.
 pub static SESSION: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
+/// What a writer calls itself, or nothing: its events say so, so that it knows its own.
+pub static ORIGIN: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+/// The longest origin, in bytes, as the server has it for names.
+const LONGEST_ORIGIN: usize = 63;
+
+/// [`ORIGIN`] as the server does it with `application_name`: whatever is not printable ASCII is a question mark, since
+/// settings that come with a connection are of no encoding, and what is too long is cut off.
+pub fn origin() -> Vec<u8> {
+    let printable = |&byte: &u8| {
+        if matches!(byte, b' '..=b'~') {
+            byte
+        } else {
+            b'?'
+        }
+    };
+    let origin = ORIGIN.get().unwrap_or_default();
+    let bytes = origin.as_bytes().iter().take(LONGEST_ORIGIN);
+    bytes.map(printable).collect()
+}
+
 /// The most events that one transaction notifies one session of; more become one nudge. 0 is unlimited.
 pub static NOTIFY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1_000);
 
@@ -71,6 +92,14 @@ pub fn init() {
         c"The session that functions use when none is named.",
         c"Set by event.session_create, session_attach and session_use.",
         &SESSION,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"reldiff.origin",
+        c"What a writer calls itself.",
+        c"Its events in the format full say so. As it is at the commit; printable ASCII, at most 63 characters.",
+        &ORIGIN,
         GucContext::Userset,
         GucFlags::default(),
     );

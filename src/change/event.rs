@@ -1,17 +1,26 @@
 //! The events that a recorded change is for one session.
 
+use std::rc::Rc;
+
 use super::cursor::{ChangeOrder, Cursor, Position};
 use super::operation::{ColumnNumber, Control, Operation, SubscriptionId, SubscriptionType};
 use super::recipients::Recipient;
 use super::record::{KeyColumn, Part, Record, Value};
 use super::relation::RelationNames;
 
+/// A transaction as its events name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    pub xid: u64,
+    /// What the writer has called itself; empty if it has not.
+    pub origin: Rc<[u8]>,
+}
+
 /// A transaction's place, as the events of it tell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     pub position: Position,
     pub nonce: u32,
-    pub xid: u64,
     /// `2026-01-01T00:00:00.000000Z`
     pub at: [u8; AT_LENGTH],
 }
@@ -392,6 +401,21 @@ mod tests {
         assert_eq!(
             heard_by(&table, &without_the_key, &record(Operation::Delete, &[])),
             []
+        );
+    }
+
+    #[test]
+    fn the_last_field_is_the_last_one_that_was_asked_for() {
+        let update = record(Operation::Update, &[1, 2, 4]);
+        let column = |column| recipient(SubscriptionType::Column, Some(column));
+        assert_eq!(
+            last_field(&update, &recipient(SubscriptionType::Table, None)),
+            4
+        );
+        assert_eq!(last_field(&update, &column(2)), 2);
+        assert_eq!(
+            last_field(&record(Operation::Insert, &[1, 2, 4]), &column(2)),
+            0
         );
     }
 

@@ -323,6 +323,19 @@ mod tests {
     }
 
     #[test]
+    fn its_size_is_that_of_its_keys_and_values() {
+        let update = encoded();
+        let update = Record::decode(&update).unwrap();
+        assert_eq!((update.most_events(), update.bytes()), (2, 1 + 5 + 2 + 2));
+        let delete = Record {
+            operation: Operation::Delete,
+            parts: Vec::new(),
+            ..update
+        };
+        assert_eq!((delete.most_events(), delete.bytes()), (1, 1 + 5));
+    }
+
+    #[test]
     fn a_record_without_parts_reads_back() {
         let mut out = Vec::new();
         let mut writer = RecordWriter::new(Operation::Delete, 1, &mut out);

@@ -13,9 +13,11 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, SubXactEvent, XactEvent};
 
 use super::{append, interned, notify, position, spill};
+use crate::change::event::Source;
 use crate::change::replay::{self, Replay, Replays};
 use crate::change::{gaps, outbox};
 use crate::error::{Error, raise};
+use crate::gucs;
 use crate::pg::transaction::{
     ActiveSnapshot, accept_invalidations, nest_level, top_xid, wal_position,
 };
@@ -160,7 +162,7 @@ fn pre_commit() {
     // What was skipped is remembered by the newest transaction, if need be by one without events.
     let flushed = flushed.unwrap_or_else(Flushed::nothing);
     let feed = Feed::open(segment);
-    let mut placed = position::next(&feed, flushed.epoch, flushed.xid);
+    let mut placed = position::next(&feed, flushed.epoch, flushed.source);
     placed.has_skips |= has_skipped;
     placed.has_skips = flushed.notifications.send(&placed, placed.has_skips);
     transaction::insert(&feed, &placed, flushed.noted, &flushed.contents);
@@ -182,7 +184,7 @@ fn send_replays(replays: &Replays) -> bool {
 /// A transaction whose changes are in the log and whose notifications are rendered.
 struct Flushed {
     epoch: u16,
-    xid: u64,
+    source: Source,
     noted: u64,
     contents: transaction::Contents,
     notifications: notify::Notifications,
@@ -192,7 +194,7 @@ impl Flushed {
     fn nothing() -> Self {
         Self {
             epoch: transaction::epoch(true),
-            xid: top_xid(),
+            source: source(),
             noted: wal_position(),
             contents: transaction::Contents::logged([]),
             notifications: notify::Notifications::default(),
@@ -200,27 +202,39 @@ impl Flushed {
     }
 }
 
+/// This transaction, as it says at its end who it is.
+fn source() -> Source {
+    Source {
+        xid: top_xid(),
+        origin: gucs::origin().into(),
+    }
+}
+
 /// Everything that can be done before the lock is taken.
 fn flush() -> Flushed {
     let mut changes = outbox::take().take_all();
     changes.sort();
-    let (epoch, xid) = (transaction::epoch(true), top_xid());
+    let (epoch, source) = (transaction::epoch(true), source());
     let segment = segment::own();
     let (contents, notifications) = if spill::is_empty() {
         let contents = append::small(&segment, &changes).unwrap_or_else(|| {
-            transaction::Contents::logged(append::append(&segment, &changes, epoch, xid))
+            transaction::Contents::logged(append::append(&segment, &changes, epoch, source.xid))
         });
-        (contents, notify::Notifications::of_changes(&changes, xid))
+        (
+            contents,
+            notify::Notifications::of_changes(&changes, source.clone()),
+        )
     } else {
         spill::store(nest_level(), changes);
         let mut spilled = spill::take();
         let _snapshot = ActiveSnapshot::push();
-        let notifications = notify::Notifications::of_log(&segment, &mut spilled, epoch, xid);
+        let notifications =
+            notify::Notifications::of_log(&segment, &mut spilled, epoch, source.clone());
         (transaction::Contents::logged(spilled.sets), notifications)
     };
     Flushed {
         epoch,
-        xid,
+        source,
         noted: wal_position(),
         contents,
         notifications,

@@ -8,6 +8,7 @@ use super::audience::{Audience, Heard, Place, Tally, Told};
 use super::channels::{Channel, Channels};
 use super::rendering::{Queued, Rendering};
 use super::spill::Spilled;
+use crate::change::event::Source;
 use crate::change::outbox::Changes;
 use crate::change::payload::{self, MOST_SESSIONS, Payload};
 use crate::change::recipients::Recipients;
@@ -43,10 +44,10 @@ fn nudge_bytes(channel: &Channel) -> usize {
 
 impl Notifications {
     /// Renders what the sessions are to hear of these changes, which are in their order.
-    pub fn of_changes(changes: &Changes, xid: u64) -> Self {
+    pub fn of_changes(changes: &Changes, source: Source) -> Self {
         let mut audience = Audience::default();
         let tally = Tally::of(changes, &mut audience);
-        let mut rendering = Rendering::new(xid, tally);
+        let mut rendering = Rendering::new(source, tally);
         if rendering.channels.any_open() {
             audience.visit_all(changes, |heard| rendering.events(heard));
         }
@@ -54,7 +55,8 @@ impl Notifications {
     }
 
     /// Renders what the sessions are to hear of a transaction whose changes are in the log.
-    pub fn of_log(segment: &Rc<Tables>, spilled: &mut Spilled, epoch: u16, xid: u64) -> Self {
+    pub fn of_log(segment: &Rc<Tables>, spilled: &mut Spilled, epoch: u16, source: Source) -> Self {
+        let xid = source.xid;
         let mut audience = Audience::default();
         let mut tally = std::mem::take(&mut spilled.tally);
         if !spilled.is_counted_as_of_now() {
@@ -65,7 +67,7 @@ impl Notifications {
                 true
             });
         }
-        let mut rendering = Rendering::new(xid, tally);
+        let mut rendering = Rendering::new(source, tally);
         if rendering.channels.any_open() {
             // Sets without a session that hears one by one are not read again.
             let mut sets = load(segment, spilled);

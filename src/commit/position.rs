@@ -6,13 +6,14 @@
 //! row to the wrong value.
 
 use crate::change::cursor::Position;
+use crate::change::event::Source;
 use crate::pg::transaction;
 use crate::tables::skipped;
 use crate::tables::transaction::{Feed, Placed};
 
 /// The next place; skips are those of the place before. The caller holds the lock and stores the transaction under it, so that the next holder's
 /// WAL position is greater.
-pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
+pub fn next(feed: &Feed, epoch: u16, source: Source) -> Placed {
     let before = feed
         .newest()
         .filter(|before| before.position.epoch == epoch);
@@ -25,7 +26,7 @@ pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
             epoch,
             lsn: transaction::wal_position().max(last_lsn + 1),
         },
-        xid,
+        source,
         nonce: transaction::nonce(),
         at: transaction::clock().max(last_at),
         has_skips,

@@ -110,7 +110,7 @@ fn events(session: Session, pending: usize, named: Option<&[SessionId]>) -> Pend
         most,
         |event, place| {
             (
-                Notification::render(event, format, place.stamp.xid),
+                Notification::render(event, format, place.source),
                 place.stamp.clone(),
                 place.cursor,
             )

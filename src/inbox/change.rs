@@ -19,7 +19,7 @@ pub fn rows(reader: &mut Reader, format: Format, limit: usize) -> (Vec<(Cursor, 
     let page = reader.read(
         limit,
         |event, place| {
-            let event_json = payload::render(event, format, place.stamp.xid);
+            let event_json = payload::render(event, format, place.source);
             let (value, old_value) = values(event);
             let key = (!event.key().is_empty()).then(|| {
                 let mut key = Vec::new();
@@ -43,7 +43,7 @@ pub fn rows(reader: &mut Reader, format: Format, limit: usize) -> (Vec<(Cursor, 
                 value,
                 old_value,
                 subscription: event.has_relation().then(|| event.subscription.name()),
-                xid: event.has_relation().then_some(place.stamp.xid),
+                xid: event.has_relation().then_some(place.source.xid),
                 stamp: place.stamp.clone(),
                 at: place.at,
                 event: event_json,

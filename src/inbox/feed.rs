@@ -23,7 +23,7 @@ pub fn page(session: Session, start: Start, limit: usize) -> Vec<u8> {
         limit,
         |event, place| {
             (
-                payload::render(event, format, place.stamp.xid),
+                payload::render(event, format, place.source),
                 place.stamp.clone(),
                 place.cursor,
             )

@@ -95,7 +95,7 @@ fn received(after: Position) -> (HashMap<SessionId, Size>, Position) {
                         .for_each(|(_, record)| count(record, size));
                 }
                 None => {
-                    let (epoch, xid) = (recorded.placed.position.epoch, recorded.placed.xid);
+                    let (epoch, xid) = (recorded.placed.position.epoch, recorded.placed.source.xid);
                     log::visit(tables, epoch, xid, Read::Inserted, |set, record| {
                         count(record, sets.entry(set).or_default());
                     });

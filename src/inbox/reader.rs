@@ -12,7 +12,7 @@ use pgrx::pg_sys::Oid;
 
 use super::acknowledge::Start;
 use crate::change::cursor::{ChangeOrder, Cursor, Position};
-use crate::change::event::{self, Change, Event, Overflow, Readable, Stamp};
+use crate::change::event::{self, Change, Event, Overflow, Readable, Source, Stamp};
 use crate::change::inline;
 use crate::change::recipients::{Recipient, Recipients};
 use crate::change::record::Record;
@@ -97,11 +97,11 @@ struct Concerned {
     placed: Placed,
     /// The place of its segment.
     segment: usize,
-    sources: Vec<Source>,
+    stored: Vec<Stored>,
 }
 
 /// The changes of a transaction that concern one set.
-struct Source {
+struct Stored {
     set: i64,
     /// If they are in the transaction's row; otherwise they are in the log.
     inline: Option<(Oid, Vec<u8>)>,
@@ -110,6 +110,7 @@ struct Source {
 /// An event at its place, as it is handed to the caller.
 pub struct Placement<'a> {
     pub stamp: &'a Stamp,
+    pub source: &'a Source,
     /// As in the stamp, in microseconds since 2000-01-01 UTC.
     pub at: i64,
     pub cursor: Cursor,
@@ -220,6 +221,7 @@ impl Reader {
                         event,
                         Placement {
                             stamp: &stamp,
+                            source: &placed.source,
                             at: placed.at,
                             cursor: read,
                         },
@@ -268,9 +270,9 @@ impl Reader {
                 let concerned = found.entry(placed.position).or_insert_with(|| Concerned {
                     placed,
                     segment,
-                    sources: Vec::new(),
+                    stored: Vec::new(),
                 });
-                concerned.sources.push(Source { set, inline });
+                concerned.stored.push(Stored { set, inline });
             }
         }
         // Behind the horizon a set that was not read to its end may have more.
@@ -290,13 +292,19 @@ impl Reader {
         let Concerned {
             placed,
             segment,
-            sources,
+            stored,
         } = concerned;
         let tables = Rc::clone(&self.segments.segments[*segment]);
         let from = after.map(|(order, _)| order);
         let epoch = placed.position.epoch;
-        let mut merge = Merge::new(Rc::clone(&tables), epoch, placed.xid, from, self.read);
-        for Source { set, inline } in sources {
+        let mut merge = Merge::new(
+            Rc::clone(&tables),
+            epoch,
+            placed.source.xid,
+            from,
+            self.read,
+        );
+        for Stored { set, inline } in stored {
             let Some((relation, changes)) = inline else {
                 merge.add_set(*set);
                 continue;
@@ -405,11 +413,11 @@ fn overflow<T>(lost: &Lost, build: &mut impl FnMut(&Event, Placement) -> T) -> T
     let stamp = Stamp {
         position: lost.resume.position,
         nonce: lost.resume.nonce,
-        xid: 0,
         at: utc_text(lost.at),
     };
     let placement = Placement {
         stamp: &stamp,
+        source: &Source::default(),
         at: lost.at,
         cursor: lost.resume,
     };

@@ -142,7 +142,13 @@ fn last_event(segment: &Tables, session: SessionId, set: i64, newest: &OfSet) ->
             let (order, record) = inline::decode(changes)?.pop()?;
             (order, record.to_vec())
         }
-        None => log::last(segment, position.epoch, placed.xid, set, Read::Latest)?,
+        None => log::last(
+            segment,
+            position.epoch,
+            placed.source.xid,
+            set,
+            Read::Latest,
+        )?,
     };
     Some(Cursor {
         position,

@@ -9,7 +9,7 @@ use pgrx::pg_sys::{Datum, Oid};
 use super::registry::{generation, registry};
 use super::segment::{self, End, State, Tables};
 use crate::change::cursor::Position;
-use crate::change::event::Stamp;
+use crate::change::event::{Source, Stamp};
 use crate::pg::scan_key::{Key, unsigned};
 use crate::pg::table::{Read, Row, Table};
 use crate::pg::{bytes, transaction};
@@ -28,6 +28,7 @@ const TRANSACTION_SET: i16 = 7;
 const RELATION: i16 = 8;
 const HAS_SKIPS: i16 = 9;
 const CHANGES: i16 = 10;
+const ORIGIN: i16 = 11;
 
 const SET: i16 = 1;
 const SET_EPOCH: i16 = 2;
@@ -37,7 +38,7 @@ const SET_POSITION: i16 = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
     pub position: Position,
-    pub xid: u64,
+    pub source: Source,
     pub nonce: u32,
     /// Microseconds since 2000-01-01 UTC.
     pub at: i64,
@@ -51,7 +52,6 @@ impl Placed {
         Stamp {
             position: self.position,
             nonce: self.nonce,
-            xid: self.xid,
             at: transaction::utc_text(self.at),
         }
     }
@@ -259,7 +259,7 @@ impl From<End> for Placed {
     fn from(end: End) -> Self {
         Self {
             position: end.position,
-            xid: 0,
+            source: Source::default(),
             nonce: end.nonce,
             at: end.at,
             has_skips: true,
@@ -290,7 +290,10 @@ fn placed(row: &Row) -> Placed {
             epoch: row.int4(EPOCH) as u16,
             lsn: row.unsigned(POSITION).expect("the scan is for positions"),
         },
-        xid: row.unsigned(XID).expect("a NOT NULL column"),
+        source: Source {
+            xid: row.unsigned(XID).expect("a NOT NULL column"),
+            origin: row.bytes(ORIGIN).unwrap_or_default().into(),
+        },
         nonce: row.int4(NONCE) as u32,
         at: row.int8(AT),
         has_skips: row.bool(HAS_SKIPS),
@@ -340,10 +343,11 @@ pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents
             _ => (None, None, None),
         },
     };
+    let origin = &transaction.source.origin;
     feed.table.insert_row(&[
         Some(epoch),
         Some(lsn),
-        Some(unsigned(transaction.xid)),
+        Some(unsigned(transaction.source.xid)),
         Some((transaction.nonce as i32).into()),
         Some(transaction.at.into()),
         Some(unsigned(noted)),
@@ -351,6 +355,7 @@ pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents
         relation,
         Some(transaction.has_skips.into()),
         changes,
+        (!origin.is_empty()).then(|| bytes::text(origin)),
     ]);
     if let Contents::Logged { sets } = contents
         && sets.len() > 1
