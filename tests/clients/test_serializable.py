@@ -2,7 +2,8 @@
 
 Random schedules of three transactions run step by step, once on each of two tables that are alike. Each transaction
 writes rows of its own only, so that no step waits for another one. Where a transaction calls a function of ours, it
-does nothing on the other table.
+does nothing on the other table; where that function writes, it writes elsewhere, since the server makes fewer demands
+on transactions that only read.
 """
 
 import random
@@ -23,10 +24,14 @@ SUBSCRIBERS = ["select event.subscribe_row('watched', 1, session_id => {})", "se
 ACKNOWLEDGING = ["select event.ack(event.cursor(), {})", "select event.session_attach({})"]
 
 
+ROUNDS = 80
+
+
 class Schedule:
     """`steps` are pairs of a transaction's number and its statement, with {} for the table; None is its commit."""
 
     def __init__(self, choose: random.Random, calls: list):
+        self.instead = "select 1" if calls is READERS else "insert into elsewhere values (1)"
         caller, left = choose.randrange(3), {}
         for number in range(3):
             own = 10 * number
@@ -73,7 +78,7 @@ class Schedule:
             return "commit"
         if "event." not in statement:
             return statement.format(table)
-        return statement.format(f"'{session}'") if table == "watched" else "select 1"
+        return statement.format(f"'{session}'") if table == "watched" else self.instead
 
 
 def anew(owner, session: str) -> None:
@@ -98,8 +103,9 @@ def test_p17_serializable_writers_fail_as_without_us(connect, calls):
         connection.execute("set enable_seqscan = off")
         connection.execute("load 'pg_reldiff'")
     session = new_session(owner)
+    owner.execute("create table elsewhere (v integer)")
     counts, different = Counter(), []
-    for _ in range(120):
+    for _ in range(ROUNDS):
         anew(owner, session)
         schedule = Schedule(choose, calls)
         expected = schedule.run(connections, "plain", session)
@@ -110,5 +116,5 @@ def test_p17_serializable_writers_fail_as_without_us(connect, calls):
         if got - expected or not calls and got != expected:
             different.append((schedule.steps, expected, got))
     print(dict(counts))
-    assert not different, f"{len(different)} of 120, the first one: {different[0]}"
-    assert counts["failed"] >= 15 and counts["committed"] >= 200
+    assert not different, f"{len(different)} of {ROUNDS}, the first one: {different[0]}"
+    assert counts["failed"] >= 15 and counts["committed"] >= 100
