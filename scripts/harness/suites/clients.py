@@ -23,7 +23,7 @@ def run(outcome, tree, source, server, only=None, long=False) -> None:
     programs = _programs(outcome)
     with Cluster(server) as cluster:
         env = dict(cluster.env(), **packages.env, **programs, PYTHONDONTWRITEBYTECODE="1", PG_BINDIR=str(server.bindir))
-        status, output = logged(f"clients-{server.major}", command, env=env, cwd=folder, timeout=3600 if long else 1800)
+        status, output = logged(f"clients-{server.major}", command, env=env, cwd=folder, timeout=4 * 3600 if long else 1800)
         if not cluster.alive():
             output += f"\nThe server has gone; the end of its log:\n{cluster.log_tail()}"
     _count(outcome, junit)
