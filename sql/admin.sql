@@ -94,4 +94,6 @@ CREATE FUNCTION event.verify() RETURNS TABLE (relation regclass, ok boolean, det
 COMMENT ON FUNCTION event.verify() IS
 'Whether all that happens to tracked tables is told
 
-A row for each tracked table and for each part of one. detail: what is wrong, and a command that mends it.';
+A row for each tracked table and for each part of one. detail: what is wrong, and a command that mends it. Where it
+is not a table''s, relation is null: one of the extension''s event triggers is disabled, missing or fires for some
+sessions only, or one of the functions of its triggers was replaced. There is no such row if all is well.';

@@ -1,8 +1,9 @@
 //! What an event trigger is told.
 
 use pgrx::pg_sys::{self, Oid};
-use pgrx::spi::SpiHeapTupleData;
-use pgrx::{FromDatum, IntoDatum, Spi};
+
+use super::query::{column, rows};
+use super::trigger::Fires;
 
 /// Whether a function was called as an event trigger.
 ///
@@ -66,15 +67,45 @@ pub fn dropped() -> Vec<Dropped> {
     )
 }
 
-fn rows<T>(query: &str, read: impl Fn(&SpiHeapTupleData) -> T) -> Vec<T> {
-    super::pinned::with_search_path(|| {
-        Spi::connect(|client| match client.select(query, None, &[]) {
-            Ok(rows) => rows.map(|row| read(&row)).collect(),
-            Err(error) => pgrx::error!("could not run a query of the extension: {error}"),
-        })
-    })
+/// An event trigger that calls one of our functions.
+pub struct EventTrigger {
+    pub name: Vec<u8>,
+    pub fires: Fires,
 }
 
-fn column<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData, number: usize) -> Option<T> {
-    row.get(number).expect("the query has this column")
+/// What an event trigger is created with.
+pub struct Definition {
+    pub event: &'static str,
+    /// None: for every command.
+    pub tags: &'static [&'static str],
+    /// In the schema `event`.
+    pub function: &'static str,
+}
+
+impl Definition {
+    /// The event trigger that was created so, or for more commands; of several, the one that fires for the most.
+    pub fn find(&self) -> Option<EventTrigger> {
+        let Self {
+            event, function, ..
+        } = self;
+        let tags = if self.tags.is_empty() {
+            String::new()
+        } else {
+            format!("OR evttags @> '{{{}}}'", self.tags.join(","))
+        };
+        let query = format!(
+            "SELECT convert_to(evtname::text, getdatabaseencoding()), evtenabled::text FROM pg_event_trigger \
+             WHERE evtfoid = 'event.{function}()'::regprocedure AND evtevent = '{event}' AND (evttags IS NULL {tags}) \
+             ORDER BY position(evtenabled::text IN 'AORD') LIMIT 1"
+        );
+        let found = rows(&query, |row| EventTrigger {
+            name: column(row, 1).expect("never null"),
+            fires: match column::<String>(row, 2).expect("never null").as_str() {
+                "A" => Fires::Always,
+                "D" => Fires::Never,
+                _ => Fires::Sometimes,
+            },
+        });
+        found.into_iter().next()
+    }
 }

@@ -47,3 +47,12 @@ pub fn prevent_during_recovery(command: &CStr) {
     // SAFETY: NUL-terminated; raises or returns.
     unsafe { pg_sys::PreventCommandDuringRecovery(command.as_ptr()) }
 }
+
+/// Whether there is a setting of this name, and it is off.
+pub fn is_off(name: &CStr) -> bool {
+    // SAFETY: NUL-terminated; the text is the setting's until it is changed, and read at once.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        !value.is_null() && CStr::from_ptr(value) == c"off"
+    }
+}

@@ -1,6 +1,7 @@
 //! Sessions and subscriptions: what SQL callers set up before anything is captured.
 
 mod background;
+mod followers;
 mod identifier;
 mod key;
 mod options;

@@ -1,13 +1,14 @@
 //! `event.verify`: whether everything that happens to the tracked tables is told, and what to do where it is not.
 //!
-//! Event triggers notice most of what commands do to tracked tables; what they cannot prevent, and what was done while
-//! they were disabled, shows here.
+//! Event triggers notice most of what commands do to tracked tables; what they cannot prevent, what was done while they
+//! were disabled, and that they are, shows here.
 
 use std::collections::BTreeMap;
 
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
+use super::followers;
 use super::triggers::Trigger;
 use crate::change::operation::ColumnNumber;
 use crate::error::literal;
@@ -22,7 +23,7 @@ use crate::tables::tracked;
 fn verify() -> TableIterator<
     'static,
     (
-        name!(relation, Oid),
+        name!(relation, Option<Oid>),
         name!(ok, bool),
         name!(detail, Option<Text>),
     ),
@@ -46,9 +47,14 @@ fn verify() -> TableIterator<
         let known = found.entry(oid.to_u32()).or_default();
         *known = known.take().or(problem);
     }
-    TableIterator::new(found.into_iter().map(|(oid, problem)| {
+    // First what concerns them all.
+    let general = followers::problems().into_iter();
+    let general = general.map(|problem| (None, Some(problem)));
+    let found = found.into_iter();
+    let found = found.map(|(oid, problem)| (Some(Oid::from_u32(oid)), problem));
+    TableIterator::new(general.chain(found).map(|(relation, problem)| {
         let detail = problem.map(|problem| Text(problem.into_bytes()));
-        (Oid::from_u32(oid), detail.is_none(), detail)
+        (relation, detail.is_none(), detail)
     }))
 }
 

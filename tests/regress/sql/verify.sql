@@ -20,12 +20,12 @@ select count(*), bool_and(ok) from event.verify();
 reset role;
 
 -- What is wrong, and its commands, which somebody pastes.
-create function broken() returns setof text language sql as $$ select format('%s|%s', relation, detail) from event.verify() where not ok order by 1 $$;
+create function broken() returns setof text language sql as $$ select format('%s|%s', relation, detail) from event.verify() where not ok and relation is not null order by 1 $$;
 create function mend() returns setof text language plpgsql as $$
 declare
     command text;
 begin
-    for command in select substring(detail from '^[^:]*: (.*)$') from event.verify() where not ok loop
+    for command in select substring(detail from '^[^:]*: (.*)$') from event.verify() where not ok and relation is not null loop
         execute command;
     end loop;
     return query select public.broken();
@@ -131,6 +131,60 @@ select mend();
 alter table city_no enable row level security;
 select broken();
 alter table city_no disable row level security;
+
+-- Event triggers that are disabled, for all sessions or for some.
+create view ours as select * from event.verify() where relation is null;
+create function mend_ours() returns setof text language plpgsql as $$
+declare
+    command text;
+begin
+    for command in select substring(detail from '^[^:]*: (.*)$') from public.ours loop
+        execute command;
+    end loop;
+    return query select detail from public.ours;
+end
+$$;
+alter event trigger reldiff_ddl disable;
+select * from ours;
+select mend_ours();
+alter event trigger reldiff_ddl enable;
+alter event trigger reldiff_drop enable replica;
+select * from ours;
+select mend_ours();
+-- Their names and owners do not matter.
+create role reldiff_verifies_too superuser;
+alter event trigger reldiff_ddl owner to reldiff_verifies_too;
+alter event trigger reldiff_ddl rename to "Our Trigger";
+select * from ours;
+alter event trigger "Our Trigger" disable;
+select * from ours;
+select mend_ours();
+alter event trigger "Our Trigger" rename to reldiff_ddl;
+-- Missing ones; one that fires for fewer commands does not count.
+alter extension pg_reldiff drop event trigger reldiff_ddl;
+alter extension pg_reldiff drop event trigger reldiff_drop;
+drop event trigger reldiff_ddl;
+drop event trigger reldiff_drop;
+create event trigger for_less on ddl_command_end when tag in ('ALTER TABLE') execute function event.follow_ddl();
+alter event trigger for_less enable always;
+select * from ours;
+select mend_ours();
+select mend_ours();
+drop event trigger for_less;
+-- All of them switched off, where the server can do that.
+create view switch as select name from pg_settings where name = 'event_triggers';
+select count(set_config(name, 'off', false)) = (select count(*) from switch) from switch;
+select count(*) = (select count(*) from switch), bool_and(detail = 'Event triggers are switched off here: SET event_triggers = on') is not false from ours;
+select mend_ours();
+-- Functions that somebody has replaced.
+create or replace function event.follow_drop() returns event_trigger language plpgsql as $$ begin end $$;
+create or replace function event.capture_row() returns trigger language c as '$libdir/pg_reldiff', 'capture_truncate';
+select * from ours;
+select mend_ours();
+insert into t values (2, 'told');
+select told();
+delete from t where id = 2;
+select told();
 
 -- What the event triggers were not there to notice.
 alter event trigger reldiff_ddl disable;
