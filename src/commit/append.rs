@@ -9,6 +9,7 @@ use super::interned;
 use crate::change::inline;
 use crate::change::outbox::Changes;
 use crate::change::recipients::Recipients;
+use crate::pg::fault;
 use crate::tables::log::Log;
 use crate::tables::transaction::Contents;
 
@@ -16,6 +17,7 @@ use crate::tables::transaction::Contents;
 /// recipients.
 pub fn small(changes: &Changes) -> Option<Contents> {
     let (first, _) = changes.iter().next()?;
+    fault::point("append");
     let alike = changes.iter().all(|(change, _)| {
         change.relation == first.relation && change.recipients == first.recipients
     });
@@ -39,6 +41,7 @@ pub fn small(changes: &Changes) -> Option<Contents> {
 pub fn append(changes: &Changes, epoch: u16, xid: u64) -> BTreeSet<i64> {
     let log = Log::open(epoch, xid);
     let mut append = log.append();
+    fault::point("append");
     let mut sets = BTreeSet::new();
     // Neighbours mostly concern the same recipients.
     let mut last: Option<(*const Recipients, i64)> = None;

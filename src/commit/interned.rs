@@ -47,7 +47,11 @@ pub fn id(recipients: &Rc<Recipients>) -> i64 {
     let _snapshot = ActiveSnapshot::push();
     // What is found may be this transaction's own, so it is not trusted any longer than that.
     let id = recipient_set::find(recipients).unwrap_or_else(|| recipient_set::insert(recipients));
-    INTERNED.with_borrow_mut(|interned| interned.own.insert(Rc::clone(recipients), id));
+    INTERNED.with_borrow_mut(|interned| {
+        interned.own.insert(Rc::clone(recipients), id);
+        // The commit must not ask for memory.
+        interned.known.reserve(interned.own.len());
+    });
     id
 }
 

@@ -11,7 +11,7 @@
 use pgrx::pg_sys;
 
 use crate::change::cursor::Position;
-use crate::pg::{lock, transaction};
+use crate::pg::{fault, lock, transaction};
 use crate::tables::registry::registry;
 use crate::tables::skipped;
 use crate::tables::transaction::{Feed, Placed};
@@ -31,6 +31,7 @@ pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
         || (0, i64::MIN, skipped::any()),
         |before| (before.position.lsn, before.at, before.has_skips),
     );
+    fault::point("position");
     Placed {
         position: Position {
             epoch,

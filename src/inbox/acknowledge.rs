@@ -2,6 +2,7 @@
 
 use crate::change::cursor::Cursor;
 use crate::error::{Error, raise};
+use crate::pg::fault;
 use crate::pg::table::Read;
 use crate::tables::session::{self, Session};
 use crate::tables::{session_expiry, transaction};
@@ -41,6 +42,7 @@ pub fn acknowledged(session: &Session, read: Read) -> Cursor {
 /// Acknowledges everything up to the cursor; never moves back. Returns the acknowledged position.
 pub fn acknowledge(session: &Session, cursor: Cursor) -> Cursor {
     session::lock(session.id);
+    fault::point("ack");
     session_expiry::note_use(session.id);
     let before = acknowledged(session, Read::Latest);
     if cursor > before {
