@@ -10,7 +10,7 @@ mod tests {
     use crate::change::recipients::Recipients;
     use crate::pg::scan_key::{Key, unsigned};
     use crate::pg::table::{Read, Table};
-    use crate::tables::{recipient_set, registry};
+    use crate::tables::{recipient_set, registry, segment};
 
     fn sets_of_two() -> Recipients {
         let mut recipients = Recipients::default();
@@ -55,17 +55,20 @@ mod tests {
     #[pg_test]
     fn a_set_of_recipients_is_found_again() {
         run("select event.session_create(attach => false)");
-        let recipients = sets_of_two();
-        assert_eq!(recipient_set::find(&recipients), None);
-        let id = recipient_set::insert(&recipients);
-        assert_eq!(recipient_set::find(&recipients), Some(id));
-        assert_eq!(recipient_set::load(id, Read::Latest), Some(recipients));
+        let (recipients, own) = (sets_of_two(), segment::own());
+        assert_eq!(recipient_set::find(&own, &recipients), None);
+        let id = recipient_set::insert(&own, &recipients);
+        assert_eq!(recipient_set::find(&own, &recipients), Some(id));
         assert_eq!(
-            recipient_set::of_session(SessionId::from_u128(8), Read::Latest),
+            recipient_set::load(&own, id, Read::Latest),
+            Some(recipients)
+        );
+        assert_eq!(
+            recipient_set::of_session(&own, SessionId::from_u128(8), Read::Latest),
             [id]
         );
         assert_eq!(
-            recipient_set::of_session(SessionId::from_u128(9), Read::Latest),
+            recipient_set::of_session(&own, SessionId::from_u128(9), Read::Latest),
             [] as [i64; 0]
         );
     }
@@ -73,10 +76,10 @@ mod tests {
     #[pg_test]
     fn the_registry_follows_a_new_extension() {
         run("select event.session_create(attach => false)");
-        let (before, generation) = (registry::registry().log, registry::generation());
+        let (before, generation) = (registry::registry().segment, registry::generation());
         run("drop extension pg_reldiff cascade");
         run("create extension pg_reldiff");
-        assert_ne!(registry::registry().log, before);
+        assert_ne!(registry::registry().segment, before);
         assert_ne!(registry::generation(), generation);
         run("select event.session_create(attach => false)");
     }

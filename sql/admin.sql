@@ -97,3 +97,14 @@ COMMENT ON FUNCTION event.verify() IS
 A row for each tracked table and for each part of one. detail: what is wrong, and a command that mends it. Where it
 is not a table''s, relation is null: one of the extension''s event triggers is disabled, missing or fires for some
 sessions only, or one of the functions of its triggers was replaced. There is no such row if all is well.';
+
+CREATE FUNCTION event.maintain() RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'maintain_now_wrapper';
+REVOKE EXECUTE ON FUNCTION event.maintain() FROM PUBLIC;
+COMMENT ON FUNCTION event.maintain() IS
+'Removes old events now, and what exceeds a quota
+
+What a background process does every reldiff.maintenance_interval while anything is written: events that are older than
+reldiff.retention go, inboxes that hold more than reldiff.events_per_session or reldiff.bytes_per_session are emptied,
+sessions go whose ttl is over. Waits for its end. What somebody is using just then stays for the next time.
+Raises 53400 without a free background process.';

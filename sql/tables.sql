@@ -135,26 +135,90 @@ CREATE TABLE event.subscription_change (
 CREATE INDEX subscription_change_xid ON event.subscription_change (xid);
 COMMENT ON TABLE event.subscription_change IS 'Changes of subscriptions, for writers to reread';
 
+-- The log is a ring of segments. A segment is five tables: changed rows, transactions, and the sets of recipients that
+-- these name; segment n is in the tables with the number n % 4. A new one is opened every half of reldiff.retention; what has
+-- been written to one is all that it will ever hold once it is closed, and the oldest is emptied when its newest transaction
+-- is older than reldiff.retention. Rows of all three tables are only inserted: a writer reads them without a snapshot.
+CREATE TABLE event.segment (
+    number bigint NOT NULL,
+    opened_at timestamptz NOT NULL
+);
+CREATE INDEX segment_number ON event.segment (number);
+COMMENT ON TABLE event.segment IS 'The segments of the log, the newest is written to';
+INSERT INTO event.segment VALUES (0, pg_catalog.clock_timestamp());
+
+-- The newest transaction of a segment that nobody adds to any more; NULLs if it has none.
+CREATE TABLE event.closed_segment (
+    number bigint NOT NULL,
+    epoch integer,
+    position pg_lsn,
+    nonce integer,
+    at timestamptz
+);
+CREATE INDEX closed_segment_number ON event.closed_segment (number);
+COMMENT ON TABLE event.closed_segment IS 'Segments that nobody adds to any more';
+
+-- The newest transaction of this segment and of all before it; NULLs if there has been none.
+CREATE TABLE event.removed_segment (
+    number bigint NOT NULL,
+    epoch integer,
+    position pg_lsn,
+    nonce integer,
+    at timestamptz
+);
+CREATE INDEX removed_segment_number ON event.removed_segment (number);
+COMMENT ON TABLE event.removed_segment IS 'Segments that have been emptied';
+
+-- What each session has lost: last is the cursor of its last event that is gone, resume the one from which its inbox is whole
+-- again. The row with the greatest last counts; earlier ones are taken away later, so that a look without a snapshot finds one.
+CREATE TABLE event.lost_event (
+    session_id uuid NOT NULL,
+    last text NOT NULL,
+    resume text NOT NULL,
+    at timestamptz NOT NULL
+);
+CREATE INDEX lost_event_session ON event.lost_event (session_id);
+COMMENT ON TABLE event.lost_event IS 'The last event of each session that is gone';
+
+-- The runs of the maintenance, and up to which position each has counted what came into the inboxes.
+CREATE TABLE event.maintenance (
+    began_at timestamptz NOT NULL,
+    counted_epoch integer,
+    counted_position pg_lsn
+);
+CREATE INDEX maintenance_began_at ON event.maintenance (began_at);
+COMMENT ON TABLE event.maintenance IS 'The runs of the maintenance';
+-- The first one comes an interval later.
+INSERT INTO event.maintenance VALUES (pg_catalog.clock_timestamp(), NULL, NULL);
+
+-- What has come into each inbox since it was last counted, in events and bytes, and what it held then: at least what it
+-- holds now. Only the maintenance comes here, and only while there are quotas.
+CREATE TABLE event.inbox_size (
+    session_id uuid NOT NULL,
+    events bigint NOT NULL,
+    bytes bigint NOT NULL
+);
+CREATE INDEX inbox_size_session ON event.inbox_size (session_id);
+COMMENT ON TABLE event.inbox_size IS 'How much each inbox holds at most';
+
 -- Distinct sets of recipients. A duplicate is harmless, so no unique index makes a writer wait for another.
-CREATE TABLE event.recipient_set (
+CREATE TABLE event.recipient_set_0 (
     id bigint NOT NULL,
     hash bigint NOT NULL,
     recipients bytea NOT NULL
 );
-CREATE INDEX recipient_set_id ON event.recipient_set (id);
-CREATE INDEX recipient_set_hash ON event.recipient_set (hash);
-COMMENT ON TABLE event.recipient_set IS 'Distinct sets of sessions that get a change';
+CREATE INDEX ON event.recipient_set_0 (id);
+CREATE INDEX ON event.recipient_set_0 (hash);
 
-CREATE TABLE event.recipient_set_member (
+CREATE TABLE event.recipient_set_member_0 (
     session_id uuid NOT NULL,
     set_id bigint NOT NULL
 );
-CREATE INDEX recipient_set_member_session ON event.recipient_set_member (session_id, set_id);
-COMMENT ON TABLE event.recipient_set_member IS 'The recipient sets that a session is in';
+CREATE INDEX ON event.recipient_set_member_0 (session_id, set_id);
 
--- The log: a row per changed row. command and arrival order the changes of a transaction; the record holds
--- operation, key and columns (src/change/record.rs).
-CREATE TABLE event.log (
+-- A row per changed row. command and arrival order the changes of a transaction; the record holds operation, key and
+-- columns (src/change/record.rs).
+CREATE TABLE event.log_0 (
     xid xid8 NOT NULL,
     set_id bigint NOT NULL,
     command bigint NOT NULL,
@@ -163,14 +227,13 @@ CREATE TABLE event.log (
     epoch integer NOT NULL,
     record bytea NOT NULL
 );
-CREATE INDEX log_order ON event.log (xid, set_id, command, arrival);
-COMMENT ON TABLE event.log IS 'The changed rows of all transactions';
+CREATE INDEX ON event.log_0 (xid, set_id, command, arrival);
 
 -- A row per transaction that has events: its place in the feed, or NULL while it has none yet. noted is the
 -- WAL position at its pre-commit. If it concerns one recipient set, that is here, and a small one's changes,
 -- all of one relation, are here instead of in the log (src/change/inline.rs). has_skips: after it there are
--- channels in event.skipped_notification.
-CREATE TABLE event.transaction (
+-- channels in event.skipped_notification. origin: what the writer called itself.
+CREATE TABLE event.transaction_0 (
     epoch integer NOT NULL,
     position pg_lsn,
     xid xid8 NOT NULL,
@@ -180,20 +243,65 @@ CREATE TABLE event.transaction (
     set_id bigint,
     relation regclass,
     has_skips boolean NOT NULL,
-    changes bytea
+    changes bytea,
+    origin text
 );
-CREATE INDEX transaction_position ON event.transaction (epoch, position);
-CREATE INDEX transaction_set ON event.transaction (set_id, epoch, position);
-COMMENT ON TABLE event.transaction IS 'The place of each transaction in the feed';
+CREATE INDEX ON event.transaction_0 (epoch, position);
+CREATE INDEX ON event.transaction_0 (set_id, epoch, position);
 
 -- The sets of a transaction that concerns several.
-CREATE TABLE event.transaction_recipient_set (
+CREATE TABLE event.transaction_set_0 (
     set_id bigint NOT NULL,
     epoch integer NOT NULL,
     position pg_lsn NOT NULL
 );
-CREATE INDEX transaction_recipient_set_position ON event.transaction_recipient_set (set_id, epoch, position);
-COMMENT ON TABLE event.transaction_recipient_set IS 'The sets of transactions that concern several';
+CREATE INDEX ON event.transaction_set_0 (set_id, epoch, position);
+
+CREATE TABLE event.recipient_set_1 (LIKE event.recipient_set_0 INCLUDING ALL);
+CREATE TABLE event.recipient_set_member_1 (LIKE event.recipient_set_member_0 INCLUDING ALL);
+CREATE TABLE event.log_1 (LIKE event.log_0 INCLUDING ALL);
+CREATE TABLE event.transaction_1 (LIKE event.transaction_0 INCLUDING ALL);
+CREATE TABLE event.transaction_set_1 (LIKE event.transaction_set_0 INCLUDING ALL);
+CREATE TABLE event.recipient_set_2 (LIKE event.recipient_set_0 INCLUDING ALL);
+CREATE TABLE event.recipient_set_member_2 (LIKE event.recipient_set_member_0 INCLUDING ALL);
+CREATE TABLE event.log_2 (LIKE event.log_0 INCLUDING ALL);
+CREATE TABLE event.transaction_2 (LIKE event.transaction_0 INCLUDING ALL);
+CREATE TABLE event.transaction_set_2 (LIKE event.transaction_set_0 INCLUDING ALL);
+CREATE TABLE event.recipient_set_3 (LIKE event.recipient_set_0 INCLUDING ALL);
+CREATE TABLE event.recipient_set_member_3 (LIKE event.recipient_set_member_0 INCLUDING ALL);
+CREATE TABLE event.log_3 (LIKE event.log_0 INCLUDING ALL);
+CREATE TABLE event.transaction_3 (LIKE event.transaction_0 INCLUDING ALL);
+CREATE TABLE event.transaction_set_3 (LIKE event.transaction_set_0 INCLUDING ALL);
+
+COMMENT ON TABLE event.recipient_set_0 IS 'Distinct sets of sessions that get a change';
+COMMENT ON TABLE event.recipient_set_1 IS 'Distinct sets of sessions that get a change';
+COMMENT ON TABLE event.recipient_set_2 IS 'Distinct sets of sessions that get a change';
+COMMENT ON TABLE event.recipient_set_3 IS 'Distinct sets of sessions that get a change';
+COMMENT ON TABLE event.recipient_set_member_0 IS 'The recipient sets that a session is in';
+COMMENT ON TABLE event.recipient_set_member_1 IS 'The recipient sets that a session is in';
+COMMENT ON TABLE event.recipient_set_member_2 IS 'The recipient sets that a session is in';
+COMMENT ON TABLE event.recipient_set_member_3 IS 'The recipient sets that a session is in';
+COMMENT ON TABLE event.log_0 IS 'The changed rows of the transactions of a segment';
+COMMENT ON TABLE event.log_1 IS 'The changed rows of the transactions of a segment';
+COMMENT ON TABLE event.log_2 IS 'The changed rows of the transactions of a segment';
+COMMENT ON TABLE event.log_3 IS 'The changed rows of the transactions of a segment';
+COMMENT ON TABLE event.transaction_0 IS 'The place of each transaction in the feed';
+COMMENT ON TABLE event.transaction_1 IS 'The place of each transaction in the feed';
+COMMENT ON TABLE event.transaction_2 IS 'The place of each transaction in the feed';
+COMMENT ON TABLE event.transaction_3 IS 'The place of each transaction in the feed';
+COMMENT ON TABLE event.transaction_set_0 IS 'The sets of transactions that concern several';
+COMMENT ON TABLE event.transaction_set_1 IS 'The sets of transactions that concern several';
+COMMENT ON TABLE event.transaction_set_2 IS 'The sets of transactions that concern several';
+COMMENT ON TABLE event.transaction_set_3 IS 'The sets of transactions that concern several';
+
+CREATE VIEW event.log AS
+    TABLE event.log_0 UNION ALL TABLE event.log_1 UNION ALL TABLE event.log_2 UNION ALL TABLE event.log_3;
+COMMENT ON VIEW event.log IS 'The changed rows of all transactions';
+
+CREATE VIEW event.transaction AS
+    TABLE event.transaction_0 UNION ALL TABLE event.transaction_1
+    UNION ALL TABLE event.transaction_2 UNION ALL TABLE event.transaction_3;
+COMMENT ON VIEW event.transaction IS 'The place of each transaction in the feed';
 
 -- Channels on which events were not notified, since the server's queue was too full: the next notification on such a
 -- channel is a nudge. events: how many. Read and written under the commit lock only.

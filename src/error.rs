@@ -82,6 +82,8 @@ errors! {
     UntrackTimeout { relation: String },
     /// No background process could create a trigger.
     TrackWorker { relation: String, problem: &'static str },
+    /// No background process was free for the maintenance.
+    MaintenanceWorker,
     /// The transaction itself has a lock that creating a trigger would have to wait for.
     TrackInTransaction { relation: String, locked: String },
     /// await_ready() in the transaction that it would have to wait for.
@@ -389,6 +391,16 @@ impl Error {
                     Code::ERRCODE_LOCK_NOT_AVAILABLE,
                     format!("could not start to track table \"{relation}\""),
                     format!("SELECT event.track({})", literal(&relation)),
+                )
+            }
+            MaintenanceWorker => {
+                detail = Some(
+                    "It runs in a background process, and max_worker_processes are running.".into(),
+                );
+                (
+                    Code::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                    "no background process was free for the maintenance".into(),
+                    "SHOW max_worker_processes".into(),
                 )
             }
             TrackInTransaction { relation, locked } => {

@@ -8,6 +8,27 @@ use std::time::Duration;
 /// ALL` clears it, and `SET LOCAL` works behind a transaction pooler.
 pub static SESSION: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
+/// What a writer calls itself, or nothing: its events say so, so that it knows its own.
+pub static ORIGIN: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+/// The longest origin, in bytes, as the server has it for names.
+const LONGEST_ORIGIN: usize = 63;
+
+/// [`ORIGIN`] as the server does it with `application_name`: whatever is not printable ASCII is a question mark, since
+/// settings that come with a connection are of no encoding, and what is too long is cut off.
+pub fn origin() -> Vec<u8> {
+    let printable = |&byte: &u8| {
+        if matches!(byte, b' '..=b'~') {
+            byte
+        } else {
+            b'?'
+        }
+    };
+    let origin = ORIGIN.get().unwrap_or_default();
+    let bytes = origin.as_bytes().iter().take(LONGEST_ORIGIN);
+    bytes.map(printable).collect()
+}
+
 /// The most events that one transaction notifies one session of; more become one nudge. 0 is unlimited.
 pub static NOTIFY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1_000);
 
@@ -40,6 +61,18 @@ pub static SESSIONS_PER_ROLE: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// How many subscriptions the sessions of a role may have together; 0 is unlimited.
 pub static SUBSCRIPTIONS_PER_ROLE: GucSetting<i32> = GucSetting::<i32>::new(0);
 
+/// How many seconds an event is kept at least, whether it has been acknowledged or not; 0 is for ever.
+pub static RETENTION: GucSetting<i32> = GucSetting::<i32>::new(24 * 60 * 60);
+
+/// How often, in milliseconds, writers have the maintenance done in a background process; 0 is never.
+pub static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60_000);
+
+/// How many events an inbox may hold that have not been acknowledged; 0 is unlimited.
+pub static EVENTS_PER_SESSION: GucSetting<i32> = GucSetting::<i32>::new(0);
+
+/// How many kilobytes of keys and values an inbox may hold that have not been acknowledged; 0 is unlimited.
+pub static BYTES_PER_SESSION: GucSetting<i32> = GucSetting::<i32>::new(0);
+
 /// Off for a bulk load: changes are not recorded, and whoever watches a table that was changed is told that there is a
 /// gap. For superusers, since it keeps events from others.
 pub static CAPTURE: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -59,6 +92,14 @@ pub fn init() {
         c"The session that functions use when none is named.",
         c"Set by event.session_create, session_attach and session_use.",
         &SESSION,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"reldiff.origin",
+        c"What a writer calls itself.",
+        c"Its events in the format full say so. As it is at the commit; printable ASCII, at most 63 characters.",
+        &ORIGIN,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -149,6 +190,46 @@ pub fn init() {
         i32::MAX,
         GucContext::Suset,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.retention",
+        c"How long an event is kept at least.",
+        c"Acknowledged or not; it goes when it is half as old again, or a little later. 0 is for ever.",
+        &RETENTION,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.maintenance_interval",
+        c"How often writers have the maintenance done by a background process.",
+        c"It removes what is older than reldiff.retention, and what exceeds a quota. 0 is never: call event.maintain().",
+        &MAINTENANCE_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.events_per_session",
+        c"How many events an inbox may hold that have not been acknowledged.",
+        c"A session with more loses them all, and gets an overflow event. 0 is unlimited.",
+        &EVENTS_PER_SESSION,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.bytes_per_session",
+        c"How much an inbox may hold that has not been acknowledged, in bytes of keys and values.",
+        c"A session with more loses it all, and gets an overflow event. 0 is unlimited.",
+        &BYTES_PER_SESSION,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
     );
     GucRegistry::define_int_guc(
         c"reldiff.track_timeout",

@@ -55,12 +55,22 @@ pub extern "C-unwind" fn _PG_init() {
     tables::invalidation::init();
     capture::init(session::cover);
     session::init(capture::missed);
-    pg::worker::init(session::work);
+    pg::worker::init(work);
     commit::init(
         inbox::replay,
         tables::invalidation::note_everything,
         capture::tell_gaps,
     );
+}
+
+/// What a background process of ours does.
+fn work(job: &str) {
+    match job {
+        tables::maintenance::WHEN_DUE | tables::maintenance::NOW => {
+            inbox::maintain(job, session::remove_expired);
+        }
+        _ => session::work(job),
+    }
 }
 
 #[cfg(any(test, feature = "pg_test"))]

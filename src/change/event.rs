@@ -1,17 +1,26 @@
 //! The events that a recorded change is for one session.
 
+use std::rc::Rc;
+
 use super::cursor::{ChangeOrder, Cursor, Position};
 use super::operation::{ColumnNumber, Control, Operation, SubscriptionId, SubscriptionType};
 use super::recipients::Recipient;
 use super::record::{KeyColumn, Part, Record, Value};
 use super::relation::RelationNames;
 
+/// A transaction as its events name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    pub xid: u64,
+    /// What the writer has called itself; empty if it has not.
+    pub origin: Rc<[u8]>,
+}
+
 /// A transaction's place, as the events of it tell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     pub position: Position,
     pub nonce: u32,
-    pub xid: u64,
     /// `2026-01-01T00:00:00.000000Z`
     pub at: [u8; AT_LENGTH],
 }
@@ -85,14 +94,61 @@ pub enum Content<'a> {
     Control {
         subscription: SubscriptionId,
     },
+    /// Of no relation. From this cursor on the inbox is whole again.
+    Overflow {
+        resume: Cursor,
+    },
+}
+
+/// What stands for the record and the relation of an overflow, which has none.
+pub struct Overflow {
+    relation: RelationNames,
+    record: Record<'static>,
+    resume: Cursor,
+}
+
+impl Overflow {
+    pub fn new(resume: Cursor) -> Self {
+        Self {
+            relation: RelationNames::gone(b""),
+            record: Record {
+                operation: Operation::Control(Control::Overflow),
+                key: Vec::new(),
+                parts: Vec::new(),
+                name: b"",
+            },
+            resume,
+        }
+    }
+
+    /// The event that a session gets in place of those that it has lost.
+    pub fn event(&self) -> Event<'_> {
+        Event {
+            change: Change {
+                order: self.resume.order,
+                relation: &self.relation,
+                record: &self.record,
+            },
+            subscription: SubscriptionType::Table,
+            content: Content::Overflow {
+                resume: self.resume,
+            },
+        }
+    }
 }
 
 impl<'a> Event<'a> {
+    /// Whether it tells of a relation, as all do but an overflow.
+    pub fn has_relation(&self) -> bool {
+        !matches!(self.content, Content::Overflow { .. })
+    }
+
     /// The last piece of the cursor's ordinal.
     pub fn field(&self) -> u16 {
         match self.content {
             Content::FieldUpdate { part, .. } => part.column as u16,
             Content::RowInsert { .. } | Content::RowDelete | Content::Control { .. } => 0,
+            Content::Overflow { resume } => resume.field,
         }
     }
 
@@ -115,7 +171,9 @@ impl<'a> Event<'a> {
                 readable,
             } => (parts, Some((recipient, readable))),
             Content::FieldUpdate { part, .. } => (std::slice::from_ref(part), None),
-            Content::RowDelete | Content::Control { .. } => (&[][..], None),
+            Content::RowDelete | Content::Control { .. } | Content::Overflow { .. } => {
+                (&[][..], None)
+            }
         };
         parts
             .iter()
@@ -198,6 +256,16 @@ pub fn for_each<'a>(
             }
         }
     }
+}
+
+/// The last piece of the ordinal of the last event that a change is for the recipient, if its owner may read all of it.
+pub fn last_field(record: &Record, recipient: &Recipient) -> u16 {
+    if record.operation != Operation::Update {
+        return 0;
+    }
+    let parts = record.parts.iter().rev().map(|part| part.column);
+    let mut heard = parts.filter(|&column| recipient.hears_field(column).is_some());
+    heard.next().unwrap_or_default() as u16
 }
 
 #[cfg(test)]
@@ -333,6 +401,21 @@ mod tests {
         assert_eq!(
             heard_by(&table, &without_the_key, &record(Operation::Delete, &[])),
             []
+        );
+    }
+
+    #[test]
+    fn the_last_field_is_the_last_one_that_was_asked_for() {
+        let update = record(Operation::Update, &[1, 2, 4]);
+        let column = |column| recipient(SubscriptionType::Column, Some(column));
+        assert_eq!(
+            last_field(&update, &recipient(SubscriptionType::Table, None)),
+            4
+        );
+        assert_eq!(last_field(&update, &column(2)), 2);
+        assert_eq!(
+            last_field(&record(Operation::Insert, &[1, 2, 4]), &column(2)),
+            0
         );
     }
 

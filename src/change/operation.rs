@@ -34,6 +34,9 @@ pub enum Control {
     Gap,
     /// The session's owner may not read it any more, which ends its subscriptions.
     PermissionLoss,
+    /// Events of the session are gone before it has read them: it has to load everything anew. Made by who reads, and never
+    /// stored.
+    Overflow,
 }
 
 impl Operation {
@@ -49,6 +52,7 @@ impl Operation {
             Self::Control(Control::Gone) => b'G',
             Self::Control(Control::Gap) => b'C',
             Self::Control(Control::PermissionLoss) => b'P',
+            Self::Control(Control::Overflow) => b'O',
         }
     }
 
@@ -90,6 +94,7 @@ impl Operation {
             Self::Control(Control::Gone) => "relation_gone",
             Self::Control(Control::Gap) => "gap",
             Self::Control(Control::PermissionLoss) => "permission_loss",
+            Self::Control(Control::Overflow) => "overflow",
         }
     }
 }

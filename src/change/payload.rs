@@ -2,7 +2,7 @@
 //! `docs/event.schema.json` describes it.
 
 use super::cursor::{CURSOR_LENGTH, Cursor};
-use super::event::{AT_LENGTH, Content, Event, Readable, Stamp};
+use super::event::{AT_LENGTH, Content, Event, Readable, Source, Stamp};
 use super::json::{Object, array, string};
 use super::operation::{ColumnNumber, SessionId, SubscriptionId, SubscriptionType};
 use super::record::{KeyColumn, Value};
@@ -98,12 +98,12 @@ pub struct Notification {
 }
 
 impl Notification {
-    pub fn render(event: &Event, format: Format, xid: u64) -> Self {
-        let whole = render(event, format, xid);
+    pub fn render(event: &Event, format: Format, source: &Source) -> Self {
+        let whole = render(event, format, source);
         let may_be_long = whole.len() + LONGEST_TAIL > NOTIFY_LIMIT;
         Self {
             whole: (whole.len() <= NOTIFY_LIMIT).then_some(whole),
-            truncated: may_be_long.then(|| write(event, format, xid, true)),
+            truncated: may_be_long.then(|| write(event, format, source, true)),
         }
     }
 
@@ -149,7 +149,9 @@ impl<'a> Variant<'a> {
                 let asked = (!recipient.wants_every_column()).then_some(&recipient.columns[..]);
                 (Some((asked, readable)), None)
             }
-            Content::RowDelete | Content::FieldUpdate { .. } => (None, None),
+            Content::RowDelete | Content::FieldUpdate { .. } | Content::Overflow { .. } => {
+                (None, None)
+            }
             Content::Control { subscription } => (None, Some(subscription)),
         };
         Self {
@@ -162,8 +164,8 @@ impl<'a> Variant<'a> {
 }
 
 /// The event as an object of the session's format.
-pub fn render(event: &Event, format: Format, xid: u64) -> Payload {
-    write(event, format, xid, false)
+pub fn render(event: &Event, format: Format, source: &Source) -> Payload {
+    write(event, format, source, false)
 }
 
 /// Tells a session to read its inbox: `count` events of one transaction, the last of them at `cursor`. On a shared
@@ -185,17 +187,24 @@ fn name_sessions(sessions: &[SessionId], out: &mut Vec<u8>) {
     });
 }
 
-fn write(event: &Event, format: Format, xid: u64, truncated: bool) -> Payload {
+fn write(event: &Event, format: Format, source: &Source, truncated: bool) -> Payload {
     let mut bytes = Vec::with_capacity(512);
     let mut object = Object::new(&mut bytes);
     object.text("type", event.operation().event_type().as_bytes());
-    if let Content::Control { subscription } = event.content {
-        object.text("subscription_id", subscription.to_string().as_bytes());
-        object.text("relation", &event.change.relation.qualified);
-    } else {
-        row(event, format, truncated, &mut object);
-        if format == Format::Full {
-            object.text("xid", xid.to_string().as_bytes());
+    match event.content {
+        Content::Overflow { resume } => object.text("resume", resume.to_string().as_bytes()),
+        Content::Control { subscription } => {
+            object.text("subscription_id", subscription.to_string().as_bytes());
+            object.text("relation", &event.change.relation.qualified);
+        }
+        Content::RowInsert { .. } | Content::RowDelete | Content::FieldUpdate { .. } => {
+            row(event, format, truncated, &mut object);
+            if format == Format::Full {
+                object.text("xid", source.xid.to_string().as_bytes());
+                if !source.origin.is_empty() {
+                    object.text("origin", &source.origin);
+                }
+            }
         }
     }
     let at = placeholder(object.key(b"at"), AT_LENGTH);
@@ -290,13 +299,20 @@ fn name(relation: &RelationNames, column: ColumnNumber) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::super::cursor::{ChangeOrder, Position};
-    use super::super::event::{self, Change};
+    use super::super::event::{self, Change, Overflow};
     use super::super::operation::{Control, Operation};
     use super::super::recipients::Recipient;
     use super::super::record::{Part, Record};
     use super::*;
 
     const AT: &[u8; AT_LENGTH] = b"2026-01-01T00:00:00.000000Z";
+
+    fn source() -> Source {
+        Source {
+            xid: 556,
+            ..Source::default()
+        }
+    }
 
     fn stamp() -> Stamp {
         Stamp {
@@ -305,7 +321,6 @@ mod tests {
                 lsn: 0x2a,
             },
             nonce: 0xabc,
-            xid: 556,
             at: *AT,
         }
     }
@@ -377,7 +392,7 @@ mod tests {
         last: bool,
     ) -> String {
         let bytes = with_event(operation, key, parts, |event, cursor| {
-            let mut payload = render(event, format, 556);
+            let mut payload = render(event, format, &source());
             if last {
                 payload.mark_last();
             }
@@ -399,6 +414,41 @@ mod tests {
                 r#"00000abc","last":true}"#
             )
         );
+    }
+
+    #[test]
+    fn a_writer_that_has_a_name_is_named_in_full_only() {
+        let source = Source {
+            xid: 556,
+            origin: b"tab \"17\"".as_slice().into(),
+        };
+        let shown = |format| {
+            let bytes = with_event(Operation::Delete, id_3(), vec![], |event, cursor| {
+                render(event, format, &source).stamped(&stamp(), cursor)
+            });
+            String::from_utf8(bytes).unwrap()
+        };
+        assert!(shown(Format::Full).contains(r#""xid":"556","origin":"tab \"17\"","at":"#));
+        assert!(!shown(Format::Compact).contains("origin"));
+    }
+
+    #[test]
+    fn an_overflow_is_of_no_relation() {
+        let position = stamp().position;
+        let overflow = Overflow::new(Cursor::end_of(position, stamp().nonce));
+        for format in [Format::Full, Format::Compact] {
+            let mut payload = render(&overflow.event(), format, &Source::default());
+            payload.mark_last();
+            let cursor = Cursor::end_of(position, stamp().nonce);
+            assert_eq!(
+                String::from_utf8(payload.stamped(&stamp(), cursor)).unwrap(),
+                concat!(
+                    r#"{"type":"overflow","resume":"0001000000000000002affffffffffffffffffffff00000abc","#,
+                    r#""at":"2026-01-01T00:00:00.000000Z","#,
+                    r#""cursor":"0001000000000000002affffffffffffffffffffff00000abc","last":true}"#
+                )
+            );
+        }
     }
 
     #[test]
@@ -462,7 +512,7 @@ mod tests {
         let notified = |length: usize| {
             let value = [b"\"".as_slice(), &vec![b'x'; length], b"\""].concat();
             with_event(Operation::Update, id_3(), score(&value), |event, cursor| {
-                let payload = Notification::render(event, Format::Full, 556)
+                let payload = Notification::render(event, Format::Full, &source())
                     .finish(true, None)
                     .unwrap();
                 String::from_utf8(payload.stamped(&stamp(), cursor)).unwrap()
@@ -485,7 +535,7 @@ mod tests {
             text: &long,
         }];
         let notified = with_event(Operation::Delete, key, vec![], |event, _| {
-            Notification::render(event, Format::Full, 556).finish(true, None)
+            Notification::render(event, Format::Full, &source()).finish(true, None)
         });
         assert_eq!(notified, None);
     }
@@ -527,7 +577,7 @@ mod tests {
         let notified = |length: usize, names: usize| {
             let value = [b"\"".as_slice(), &vec![b'x'; length], b"\""].concat();
             with_event(Operation::Update, id_3(), score(&value), |event, cursor| {
-                let notification = Notification::render(event, Format::Compact, 556);
+                let notification = Notification::render(event, Format::Compact, &source());
                 let payload = notification.finish(true, Some(&sessions(names))).unwrap();
                 String::from_utf8(payload.stamped(&stamp(), cursor)).unwrap()
             })
@@ -547,7 +597,7 @@ mod tests {
                 Operation::Control(Control::Truncate),
                 vec![],
                 vec![],
-                |event, cursor| render(event, format, 556).stamped(&stamp(), cursor),
+                |event, cursor| render(event, format, &source()).stamped(&stamp(), cursor),
             );
             let event: serde_json::Value = serde_json::from_slice(&event).unwrap();
             let keys: Vec<_> = event.as_object().unwrap().keys().collect();

@@ -149,6 +149,28 @@ fn value(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> bool) {
 }
 
 impl<'a> Record<'a> {
+    /// How many events it is at most for one session.
+    pub fn most_events(&self) -> usize {
+        match self.operation {
+            Operation::Update => self.parts.len(),
+            Operation::Insert | Operation::Delete | Operation::Control(_) => 1,
+        }
+    }
+
+    /// The bytes of its keys and values.
+    pub fn bytes(&self) -> usize {
+        let value = |value: Value| match value {
+            Value::Json(json) => json.len(),
+            Value::Absent | Value::Unrenderable => 0,
+        };
+        let key = self.key.iter().map(|key| key.json.len());
+        let parts = self.parts.iter();
+        key.sum::<usize>()
+            + parts
+                .map(|part| value(part.new) + value(part.old))
+                .sum::<usize>()
+    }
+
     /// `None` if the bytes are not a record of a version that this library knows.
     pub fn decode(encoded: &'a [u8]) -> Option<Self> {
         let mut reader = Reader(encoded);
@@ -298,6 +320,19 @@ mod tests {
             name: b"",
         };
         assert_eq!(Record::decode(&encoded()), Some(expected));
+    }
+
+    #[test]
+    fn its_size_is_that_of_its_keys_and_values() {
+        let update = encoded();
+        let update = Record::decode(&update).unwrap();
+        assert_eq!((update.most_events(), update.bytes()), (2, 1 + 5 + 2 + 2));
+        let delete = Record {
+            operation: Operation::Delete,
+            parts: Vec::new(),
+            ..update
+        };
+        assert_eq!((delete.most_events(), delete.bytes()), (1, 1 + 5));
     }
 
     #[test]

@@ -11,11 +11,12 @@ use crate::change::outbox::Changes;
 use crate::change::recipients::Recipients;
 use crate::pg::fault;
 use crate::tables::log::Log;
+use crate::tables::segment::Tables;
 use crate::tables::transaction::Contents;
 
 /// The changes, which are in their order, for the transaction's row: a few short ones of one relation for the same
 /// recipients.
-pub fn small(changes: &Changes) -> Option<Contents> {
+pub fn small(segment: &Tables, changes: &Changes) -> Option<Contents> {
     let (first, _) = changes.iter().next()?;
     fault::point("append");
     let alike = changes.iter().all(|(change, _)| {
@@ -29,7 +30,7 @@ pub fn small(changes: &Changes) -> Option<Contents> {
             .iter()
             .map(|(change, record)| (change.order, record)),
     )?;
-    let set = interned::id(&first.recipients);
+    let set = interned::id(segment, &first.recipients);
     Some(Contents::Inline {
         set,
         relation: Oid::from_u32(first.relation),
@@ -38,8 +39,8 @@ pub fn small(changes: &Changes) -> Option<Contents> {
 }
 
 /// Stores the changes in the log, in the order in which they stand. Returns their recipient sets.
-pub fn append(changes: &Changes, epoch: u16, xid: u64) -> BTreeSet<i64> {
-    let log = Log::open(epoch, xid);
+pub fn append(segment: &Tables, changes: &Changes, epoch: u16, xid: u64) -> BTreeSet<i64> {
+    let log = Log::open(segment, epoch, xid);
     let mut append = log.append();
     fault::point("append");
     let mut sets = BTreeSet::new();
@@ -49,7 +50,7 @@ pub fn append(changes: &Changes, epoch: u16, xid: u64) -> BTreeSet<i64> {
         let recipients = Rc::as_ptr(&change.recipients);
         let set = match last {
             Some((pointer, set)) if pointer == recipients => set,
-            _ => interned::id(&change.recipients),
+            _ => interned::id(segment, &change.recipients),
         };
         last = Some((recipients, set));
         sets.insert(set);

@@ -13,16 +13,18 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, SubXactEvent, XactEvent};
 
 use super::{append, interned, notify, position, spill};
+use crate::change::event::Source;
 use crate::change::replay::{self, Replay, Replays};
 use crate::change::{gaps, outbox};
 use crate::error::{Error, raise};
+use crate::gucs;
 use crate::pg::report::never_raise;
 use crate::pg::transaction::{
     ActiveSnapshot, accept_invalidations, is_exiting, nest_level, top_xid, wal_position,
 };
-use crate::pg::{fault, lock};
+use crate::pg::{fault, lock, worker};
 use crate::tables::transaction::{self, Feed};
-use crate::tables::{registry, wakeups};
+use crate::tables::{commit_lock, maintenance, segment, wakeups};
 
 /// Queues a session's pending events as notifications of this transaction; called under the commit lock. False if the
 /// server's queue had no room for them.
@@ -86,6 +88,7 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
         SubXactEvent::SUBXACT_EVENT_PRE_COMMIT_SUB => spill::before_sub_commit(),
         SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
             spill::at_sub_commit(level);
+            segment::at_sub_commit(level);
             outbox::with(|outbox| outbox.at_sub_commit(level));
             replay::with(|replays| replays.at_sub_commit(level));
             gaps::with(|gaps| gaps.at_sub_commit(level));
@@ -93,6 +96,7 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
         SubXactEvent::SUBXACT_EVENT_ABORT_SUB if is_exiting() => {}
         SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             spill::at_sub_abort(level);
+            segment::at_sub_abort(level);
             outbox::with(|outbox| outbox.at_sub_abort(level));
             replay::with(|replays| replays.at_sub_abort(level));
             gaps::with(|gaps| gaps.at_sub_abort(level));
@@ -116,6 +120,7 @@ fn clear() {
     drop(spill::take());
     drop(replay::take());
     drop(gaps::take());
+    segment::clear();
     wakeups::clear();
 }
 
@@ -141,16 +146,21 @@ fn pre_commit() {
     tell_gaps();
     let has_events = has_events();
     let replays = replay::take();
-    if (!has_events && replays.is_empty()) || !registry::exists() {
+    if (!has_events && replays.is_empty()) || !segment::exists() {
         return;
     }
     // What the owners may read now decides what they are told.
     accept_invalidations();
-    let flushed = has_events.then(flush);
-    // The last lock but NOTIFY's own, and held until the commit is visible to all.
+    if maintenance::is_due() {
+        // Without a free process the next one does.
+        let _ = worker::start(maintenance::WHEN_DUE);
+    }
     lock::wait_without_timeout();
+    let flushed = has_events.then(flush);
+    let segment = segment::own();
+    // The last lock but NOTIFY's own, and held until the commit is visible to all.
     fault::point("before_lock");
-    position::lock();
+    commit_lock::take();
     fault::point("after_lock");
     let has_skipped = send_replays(&replays);
     if flushed.is_none() && !has_skipped {
@@ -158,8 +168,8 @@ fn pre_commit() {
     }
     // What was skipped is remembered by the newest transaction, if need be by one without events.
     let flushed = flushed.unwrap_or_else(Flushed::nothing);
-    let feed = Feed::open();
-    let mut placed = position::next(&feed, flushed.epoch, flushed.xid);
+    let feed = Feed::open(segment);
+    let mut placed = position::next(&feed, flushed.epoch, flushed.source);
     placed.has_skips |= has_skipped;
     placed.has_skips = flushed.notifications.send(&placed, placed.has_skips);
     transaction::insert(&feed, &placed, flushed.noted, &flushed.contents);
@@ -182,7 +192,7 @@ fn send_replays(replays: &Replays) -> bool {
 /// A transaction whose changes are in the log and whose notifications are rendered.
 struct Flushed {
     epoch: u16,
-    xid: u64,
+    source: Source,
     noted: u64,
     contents: transaction::Contents,
     notifications: notify::Notifications,
@@ -192,7 +202,7 @@ impl Flushed {
     fn nothing() -> Self {
         Self {
             epoch: transaction::epoch(true),
-            xid: top_xid(),
+            source: source(),
             noted: wal_position(),
             contents: transaction::Contents::logged([]),
             notifications: notify::Notifications::default(),
@@ -200,25 +210,39 @@ impl Flushed {
     }
 }
 
+/// This transaction, as it says at its end who it is.
+fn source() -> Source {
+    Source {
+        xid: top_xid(),
+        origin: gucs::origin().into(),
+    }
+}
+
 /// Everything that can be done before the lock is taken.
 fn flush() -> Flushed {
     let mut changes = outbox::take().take_all();
     changes.sort();
-    let (epoch, xid) = (transaction::epoch(true), top_xid());
+    let (epoch, source) = (transaction::epoch(true), source());
+    let segment = segment::own();
     let (contents, notifications) = if spill::is_empty() {
-        let contents = append::small(&changes)
-            .unwrap_or_else(|| transaction::Contents::logged(append::append(&changes, epoch, xid)));
-        (contents, notify::Notifications::of_changes(&changes, xid))
+        let contents = append::small(&segment, &changes).unwrap_or_else(|| {
+            transaction::Contents::logged(append::append(&segment, &changes, epoch, source.xid))
+        });
+        (
+            contents,
+            notify::Notifications::of_changes(&changes, source.clone()),
+        )
     } else {
         spill::store(nest_level(), changes);
         let mut spilled = spill::take();
         let _snapshot = ActiveSnapshot::push();
-        let notifications = notify::Notifications::of_log(&mut spilled, epoch, xid);
+        let notifications =
+            notify::Notifications::of_log(&segment, &mut spilled, epoch, source.clone());
         (transaction::Contents::logged(spilled.sets), notifications)
     };
     Flushed {
         epoch,
-        xid,
+        source,
         noted: wal_position(),
         contents,
         notifications,

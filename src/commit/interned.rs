@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::change::recipients::Recipients;
 use crate::pg::transaction::ActiveSnapshot;
+use crate::tables::segment::Tables;
 use crate::tables::{recipient_set, registry};
 
 /// So many are kept; a set costs a look-up when it is met again.
@@ -13,8 +14,8 @@ const MOST: usize = 10_000;
 
 #[derive(Default)]
 struct Interned {
-    /// Of the registry.
-    generation: u64,
+    /// Of the registry, and the segment that the sets are stored in.
+    place: (u64, i64),
     /// Stored by committed transactions.
     known: HashMap<Rc<Recipients>, i64>,
     /// Stored by this transaction.
@@ -25,13 +26,13 @@ thread_local! {
     static INTERNED: RefCell<Interned> = RefCell::default();
 }
 
-/// The id of the stored set with these recipients; it is stored if it is not found.
-pub fn id(recipients: &Rc<Recipients>) -> i64 {
-    let generation = registry::generation();
+/// The id of the set with these recipients that is stored in this transaction's segment; it is stored if it is not found.
+pub fn id(segment: &Tables, recipients: &Rc<Recipients>) -> i64 {
+    let place = (registry::generation(), segment.number);
     let seen = INTERNED.with_borrow_mut(|interned| {
-        if interned.generation != generation {
+        if interned.place != place {
             *interned = Interned {
-                generation,
+                place,
                 ..Interned::default()
             };
         }
@@ -46,7 +47,8 @@ pub fn id(recipients: &Rc<Recipients>) -> i64 {
     }
     let _snapshot = ActiveSnapshot::push();
     // What is found may be this transaction's own, so it is not trusted any longer than that.
-    let id = recipient_set::find(recipients).unwrap_or_else(|| recipient_set::insert(recipients));
+    let id = recipient_set::find(segment, recipients)
+        .unwrap_or_else(|| recipient_set::insert(segment, recipients));
     INTERNED.with_borrow_mut(|interned| {
         interned.own.insert(Rc::clone(recipients), id);
         // The commit must not ask for memory.

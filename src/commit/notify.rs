@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::rc::Rc;
 
 use super::audience::{Audience, Heard, Place, Tally, Told};
 use super::channels::{Channel, Channels};
 use super::rendering::{Queued, Rendering};
 use super::spill::Spilled;
+use crate::change::event::Source;
 use crate::change::outbox::Changes;
 use crate::change::payload::{self, MOST_SESSIONS, Payload};
 use crate::change::recipients::Recipients;
@@ -15,6 +17,7 @@ use crate::pg::notify;
 use crate::pg::table::Read;
 use crate::pg::transaction::accept_invalidations;
 use crate::tables::log::Merge;
+use crate::tables::segment::Tables;
 use crate::tables::transaction::Placed;
 use crate::tables::{invalidation, recipient_set, skipped};
 
@@ -41,10 +44,10 @@ fn nudge_bytes(channel: &Channel) -> usize {
 
 impl Notifications {
     /// Renders what the sessions are to hear of these changes, which are in their order.
-    pub fn of_changes(changes: &Changes, xid: u64) -> Self {
+    pub fn of_changes(changes: &Changes, source: Source) -> Self {
         let mut audience = Audience::default();
         let tally = Tally::of(changes, &mut audience);
-        let mut rendering = Rendering::new(xid, tally);
+        let mut rendering = Rendering::new(source, tally);
         if rendering.channels.any_open() {
             audience.visit_all(changes, |heard| rendering.events(heard));
         }
@@ -52,25 +55,27 @@ impl Notifications {
     }
 
     /// Renders what the sessions are to hear of a transaction whose changes are in the log.
-    pub fn of_log(spilled: &mut Spilled, epoch: u16, xid: u64) -> Self {
+    pub fn of_log(segment: &Rc<Tables>, spilled: &mut Spilled, epoch: u16, source: Source) -> Self {
+        let xid = source.xid;
         let mut audience = Audience::default();
         let mut tally = std::mem::take(&mut spilled.tally);
         if !spilled.is_counted_as_of_now() {
             tally = Tally::default();
-            visit_log(&mut audience, &load(spilled), epoch, xid, |heard| {
+            let sets = load(segment, spilled);
+            visit_log(&mut audience, segment, &sets, epoch, xid, |heard| {
                 tally.count(heard);
                 true
             });
         }
-        let mut rendering = Rendering::new(xid, tally);
+        let mut rendering = Rendering::new(source, tally);
         if rendering.channels.any_open() {
             // Sets without a session that hears one by one are not read again.
-            let mut sets = load(spilled);
+            let mut sets = load(segment, spilled);
             sets.retain(|_, recipients| {
                 let mut sessions = recipients.iter().map(|recipient| recipient.session);
                 sessions.any(|session| rendering.channels.open(session).is_some())
             });
-            visit_log(&mut audience, &sets, epoch, xid, |heard| {
+            visit_log(&mut audience, segment, &sets, epoch, xid, |heard| {
                 rendering.events(heard);
                 rendering.channels.any_open()
             });
@@ -196,21 +201,22 @@ impl Content {
 }
 
 /// The recipients of each set of the changes.
-fn load(spilled: &Spilled) -> HashMap<i64, Recipients> {
+fn load(segment: &Tables, spilled: &Spilled) -> HashMap<i64, Recipients> {
     let sets = spilled.sets.iter();
-    sets.filter_map(|&set| Some((set, recipient_set::load(set, Read::Latest)?)))
+    sets.filter_map(|&set| Some((set, recipient_set::load(segment, set, Read::Latest)?)))
         .collect()
 }
 
 /// Visits the events of changes that are in the log for these sets, in order, until `visit` returns false.
 fn visit_log(
     audience: &mut Audience,
+    segment: &Rc<Tables>,
     sets: &HashMap<i64, Recipients>,
     epoch: u16,
     xid: u64,
     mut visit: impl FnMut(&[Heard]) -> bool,
 ) {
-    let mut merge = Merge::new(epoch, xid, None, Read::Latest);
+    let mut merge = Merge::new(Rc::clone(segment), epoch, xid, None, Read::Latest);
     sets.keys().for_each(|&set| merge.add_set(set));
     let mut go_on = true;
     while go_on && let Some(entry) = merge.next() {

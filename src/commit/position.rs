@@ -1,29 +1,19 @@
-//! The commit lock, and the place in the feed that its holder takes.
+//! The place in the feed that the holder of the commit lock takes.
 //!
 //! The lock is taken as the last act before the commit and held until the commit is visible: so a visible
 //! position implies that every smaller one is visible, on standbys too. `sequence > cursor` skips
 //! transactions in flight, `xid < xmin` with a sequence still does, and `(xid, sequence)` order replays a
 //! row to the wrong value.
-//!
-//! It locks a sub-object of our row of pg_extension: an advisory lock could be taken by anybody, and so could
-//! the extension itself (`ALTER … DEPENDS ON EXTENSION`); a relation lock would be sent to standbys.
-
-use pgrx::pg_sys;
 
 use crate::change::cursor::Position;
-use crate::pg::{fault, lock, transaction};
-use crate::tables::registry::registry;
+use crate::change::event::Source;
+use crate::pg::{fault, transaction};
 use crate::tables::skipped;
 use crate::tables::transaction::{Feed, Placed};
 
-/// Waits for the commit lock and keeps it to the end of the transaction.
-pub fn lock() {
-    lock::object_exclusive(pg_sys::ExtensionRelationId, registry().extension);
-}
-
 /// The next place; skips are those of the place before. The caller holds the lock and stores the transaction under it, so that the next holder's
 /// WAL position is greater.
-pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
+pub fn next(feed: &Feed, epoch: u16, source: Source) -> Placed {
     let before = feed
         .newest()
         .filter(|before| before.position.epoch == epoch);
@@ -37,7 +27,7 @@ pub fn next(feed: &Feed, epoch: u16, xid: u64) -> Placed {
             epoch,
             lsn: transaction::wal_position().max(last_lsn + 1),
         },
-        xid,
+        source,
         nonce: transaction::nonce(),
         at: transaction::clock().max(last_at),
         has_skips,

@@ -3,6 +3,7 @@
 use super::audience::{Heard, Place, Tally};
 use super::channels::Channels;
 use super::notify::Notifications;
+use crate::change::event::Source;
 use crate::change::operation::SessionId;
 use crate::change::payload::{MOST_SESSIONS, Notification, Payload, Variant};
 use crate::gucs;
@@ -18,7 +19,7 @@ pub struct Queued {
 
 /// Notifications that are being rendered.
 pub struct Rendering {
-    xid: u64,
+    source: Source,
     tally: Tally,
     /// Of the channels.
     generation: u64,
@@ -51,10 +52,10 @@ struct Rendered<'a> {
 
 impl Rendering {
     /// For the sessions of the tally; whoever waits for one of them is woken by the commit.
-    pub fn new(xid: u64, tally: Tally) -> Self {
+    pub fn new(source: Source, tally: Tally) -> Self {
         tally.iter().for_each(|(session, _)| wakeups::add(session));
         Self {
-            xid,
+            source,
             generation: invalidation::generation(),
             channels: Channels::of(&tally),
             tally,
@@ -85,7 +86,11 @@ impl Rendering {
             let variant = known.unwrap_or_else(|| {
                 rendered.push(Rendered {
                     variant,
-                    notification: Notification::render(&one.event, one.session.format, self.xid),
+                    notification: Notification::render(
+                        &one.event,
+                        one.session.format,
+                        &self.source,
+                    ),
                     own: [None; 2],
                 });
                 rendered.len() - 1

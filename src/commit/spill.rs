@@ -13,8 +13,8 @@ use crate::change::outbox::{self, Changes};
 use crate::gucs;
 use crate::pg::memory::in_own_context;
 use crate::pg::transaction::{ActiveSnapshot, nest_level, top_xid};
-use crate::tables::invalidation;
 use crate::tables::transaction::epoch;
+use crate::tables::{invalidation, segment};
 
 /// What the subtransactions of one level have stored.
 struct OfLevel {
@@ -61,13 +61,13 @@ pub fn spill(level: i32) {
 
 /// Stores these changes of the running subtransaction.
 pub fn store(level: i32, changes: Changes) {
-    if changes.is_empty() {
+    if changes.is_empty() || !segment::exists() {
         return;
     }
     // There can be a great many subtransactions, and none may leave memory to its parent.
     let stored = in_own_context(|| {
         let _snapshot = ActiveSnapshot::push();
-        let sets = append::append(&changes, epoch(true), top_xid());
+        let sets = append::append(&segment::own(), &changes, epoch(true), top_xid());
         let counted = Some(invalidation::generation());
         Spilled {
             sets,

@@ -3,6 +3,7 @@
 use pgrx::Uuid;
 use pgrx::prelude::*;
 
+use super::acknowledge::Start;
 use super::reader::Reader;
 use super::{acknowledge, permissions};
 use crate::change::operation::SessionId;
@@ -24,8 +25,8 @@ fn session_attach(session_id: Option<Uuid>, replay: Option<bool>) -> i64 {
     access::set_current(Some(id), false);
     notify::listen(&session.channel());
     session_expiry::note_use(id);
-    let after = acknowledge::acknowledged(&session, Read::Statement);
-    let pending = Reader::new(session, Read::Statement).count(after);
+    let start = Start::acknowledged(acknowledge::acknowledged(&session, Read::Statement));
+    let pending = Reader::new(session, Read::Inserted, start).count();
     if replay.unwrap_or(true) {
         let replay = Replay {
             session: id,
@@ -72,7 +73,7 @@ pub fn replay(
             notify::notify(&channel, &notify::payload(payload));
         }
     } else if let Some(newest) = feed::newest(Read::Latest) {
-        let nudge = payload::nudge(newest.end(), pending.max(found.count) as u64, named);
+        let nudge = payload::nudge(newest.cursor(), pending.max(found.count) as u64, named);
         notify::notify(&channel, &notify::payload(nudge));
     }
     true
@@ -103,14 +104,13 @@ fn events(session: Session, pending: usize, named: Option<&[SessionId]>) -> Pend
     }
     let format = session.format;
     // With a snapshot: a connection that acknowledges replaces the row that is read here.
-    let after = acknowledge::acknowledged(&session, Read::Statement);
-    let mut reader = Reader::under_commit_lock(session, Read::Latest);
+    let start = Start::acknowledged(acknowledge::acknowledged(&session, Read::Statement));
+    let mut reader = Reader::under_commit_lock(session, Read::Latest, start);
     let page = reader.read(
-        after,
         most,
         |event, place| {
             (
-                Notification::render(event, format, place.stamp.xid),
+                Notification::render(event, format, place.source),
                 place.stamp.clone(),
                 place.cursor,
             )

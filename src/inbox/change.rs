@@ -13,19 +13,13 @@ use crate::change::record::Value;
 use crate::pg::bytes;
 use crate::pg::result::{Attributes, Json, Text, Xid8};
 
-/// At most `limit` events after the cursor, with their own, and where the reader has stopped.
-pub fn rows(
-    reader: &mut Reader,
-    format: Format,
-    after: Cursor,
-    limit: usize,
-) -> (Vec<(Cursor, Change)>, Page) {
+/// At most `limit` events, which are the reader's next ones, with their cursors, and where it has stopped.
+pub fn rows(reader: &mut Reader, format: Format, limit: usize) -> (Vec<(Cursor, Change)>, Page) {
     let mut rows = Vec::new();
     let page = reader.read(
-        after,
         limit,
         |event, place| {
-            let event_json = payload::render(event, format, place.stamp.xid);
+            let event_json = payload::render(event, format, place.source);
             let (value, old_value) = values(event);
             let key = (!event.key().is_empty()).then(|| {
                 let mut key = Vec::new();
@@ -35,19 +29,23 @@ pub fn rows(
             Row {
                 cursor: place.cursor,
                 kind: event.operation().event_type(),
-                relation: event.change.relation.qualified.clone(),
+                relation: event
+                    .has_relation()
+                    .then(|| event.change.relation.qualified.clone()),
                 key,
                 column: match event.content {
                     Content::FieldUpdate { column, .. } => Some(column.to_vec()),
-                    Content::RowInsert { .. } | Content::RowDelete | Content::Control { .. } => {
-                        None
-                    }
+                    Content::RowInsert { .. }
+                    | Content::RowDelete
+                    | Content::Control { .. }
+                    | Content::Overflow { .. } => None,
                 },
                 value,
                 old_value,
-                subscription: event.subscription.name(),
+                subscription: event.has_relation().then(|| event.subscription.name()),
+                xid: event.has_relation().then_some(place.source.xid),
                 stamp: place.stamp.clone(),
-                at: place.transaction.at,
+                at: place.at,
                 event: event_json,
             }
         },
@@ -60,13 +58,13 @@ pub fn rows(
 pub type Change = (
     Text,
     Text,
-    Text,
+    Option<Text>,
     Option<Json>,
     Option<Text>,
     Option<Json>,
     Option<Json>,
-    Text,
-    Xid8,
+    Option<Text>,
+    Option<Xid8>,
     TimestampWithTimeZone,
     Json,
 );
@@ -93,12 +91,13 @@ impl Attributes for Change {
 struct Row {
     cursor: Cursor,
     kind: &'static str,
-    relation: Vec<u8>,
+    relation: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
     column: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     old_value: Option<Vec<u8>>,
-    subscription: &'static str,
+    subscription: Option<&'static str>,
+    xid: Option<u64>,
     stamp: Stamp,
     at: i64,
     event: Payload,
@@ -112,13 +111,13 @@ impl Row {
         (
             Text(self.cursor.to_string().into_bytes()),
             Text(self.kind.into()),
-            Text(self.relation),
+            self.relation.map(Text),
             self.key.map(Json),
             self.column.map(Text),
             self.value.map(Json),
             self.old_value.map(Json),
-            Text(self.subscription.into()),
-            Xid8(self.stamp.xid),
+            self.subscription.map(|name| Text(name.into())),
+            self.xid.map(Xid8),
             bytes::timestamp(self.at),
             Json(self.event.stamped(&self.stamp, self.cursor)),
         )
@@ -143,7 +142,7 @@ fn values(event: &Event) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
             object.end();
             (Some(row), None)
         }
-        Content::RowDelete | Content::Control { .. } => (None, None),
+        Content::RowDelete | Content::Control { .. } | Content::Overflow { .. } => (None, None),
         Content::FieldUpdate { part, .. } => (json(part.new), json(part.old)),
     }
 }

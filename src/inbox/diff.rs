@@ -1,7 +1,7 @@
 //! `event.diff`: the inbox for human eyes, a line per event.
 
+use super::acknowledge::Start;
 use super::reader::Reader;
-use crate::change::cursor::Cursor;
 use crate::change::event::{Content, Event};
 use crate::change::json::Object;
 use crate::change::record::Value;
@@ -15,11 +15,10 @@ const YELLOW: &[u8] = b"\x1b[33m";
 const MAGENTA: &[u8] = b"\x1b[35m";
 const RESET: &[u8] = b"\x1b[0m";
 
-/// A line per event after the cursor, with terminal colours if `color` is set.
-pub fn lines(session: Session, after: Cursor, color: bool) -> Vec<Vec<u8>> {
+/// A line per event, with terminal colours if `color` is set.
+pub fn lines(session: Session, start: Start, color: bool) -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
-    Reader::new(session, Read::Statement).read(
-        after,
+    Reader::new(session, Read::Inserted, start).read(
         usize::MAX,
         |event, _| line(event, color),
         |line, _| lines.push(line),
@@ -33,7 +32,7 @@ fn line(event: &Event, color: bool) -> Vec<u8> {
         Content::RowInsert { .. } => (b"+ ", GREEN),
         Content::RowDelete => (b"- ", RED),
         Content::FieldUpdate { .. } => (b"~ ", YELLOW),
-        Content::Control { .. } => (b"! ", MAGENTA),
+        Content::Control { .. } | Content::Overflow { .. } => (b"! ", MAGENTA),
     };
     let mut line = Vec::new();
     if color {
@@ -41,9 +40,14 @@ fn line(event: &Event, color: bool) -> Vec<u8> {
     }
     line.extend_from_slice(sign);
     line.extend_from_slice(&event.change.relation.qualified);
-    line.push(b' ');
+    if event.has_relation() {
+        line.push(b' ');
+    }
     key(event, &mut line);
     match event.content {
+        Content::Overflow { .. } => {
+            line.extend_from_slice(event.operation().event_type().as_bytes());
+        }
         Content::Control { .. } => {
             line.push(b' ');
             line.extend_from_slice(event.operation().event_type().as_bytes());

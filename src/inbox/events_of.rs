@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use pgrx::prelude::*;
 use pgrx::{Uuid, name};
 
-use super::acknowledge;
+use super::acknowledge::{self, Start};
 use super::change::{self, Change};
 use super::functions::count;
 use super::permissions;
@@ -28,7 +28,6 @@ struct Inbox {
     session: SessionId,
     format: Format,
     reader: Reader,
-    after: Cursor,
     read: VecDeque<(Cursor, Change)>,
     /// Whether there is more behind what has been read.
     has_next: bool,
@@ -38,12 +37,17 @@ impl Inbox {
     fn open(id: SessionId, after: Option<Cursor>, loaded: &LoadedSets) -> Self {
         let session = access::session(Some(id));
         permissions::judge(&session);
-        let after = after.unwrap_or_else(|| acknowledge::acknowledged(&session, Read::Statement));
+        let start = match after {
+            Some(after) => Start {
+                after,
+                is_passed: true,
+            },
+            None => Start::acknowledged(acknowledge::acknowledged(&session, Read::Statement)),
+        };
         Self {
             session: id,
             format: session.format,
-            reader: Reader::sharing(session, Read::Statement, loaded.clone()),
-            after,
+            reader: Reader::sharing(session, Read::Inserted, start, loaded.clone()),
             read: VecDeque::new(),
             has_next: true,
         }
@@ -52,8 +56,7 @@ impl Inbox {
     /// The next event's cursor, if there is one; `many` are read when they are needed.
     fn next(&mut self, many: usize) -> Option<Cursor> {
         if self.read.is_empty() && self.has_next {
-            let (rows, page) = change::rows(&mut self.reader, self.format, self.after, many);
-            self.after = rows.last().map_or(self.after, |(cursor, _)| *cursor);
+            let (rows, page) = change::rows(&mut self.reader, self.format, many);
             self.read = rows.into();
             self.has_next = page.has_next;
         }
@@ -68,7 +71,6 @@ fn events_of(
     max_events: Option<i32>,
 ) -> TableIterator<'static, (name!(session_id, Uuid), name!(change, Composite<Change>))> {
     let limit = count("max_events", max_events.unwrap_or(1000));
-    let after = after.as_deref().map(acknowledge::parse);
     let null = || {
         raise(Error::NullArgument {
             argument: "sessions",
@@ -79,6 +81,8 @@ fn events_of(
         .into_iter()
         .map(access::required)
         .collect();
+    let named: Vec<SessionId> = ids.iter().copied().collect();
+    let after = after.map(|after| acknowledge::parse(&after, &named));
     let loaded = LoadedSets::default();
     let mut inboxes: Vec<Inbox> = ids
         .into_iter()

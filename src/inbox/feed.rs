@@ -1,7 +1,7 @@
 //! `event.feed`: a page of the inbox as one JSON document, for a web server to pass on.
 
+use super::acknowledge::Start;
 use super::reader::Reader;
-use crate::change::cursor::Cursor;
 use crate::change::json::Object;
 use crate::change::payload;
 use crate::pg::table::Read;
@@ -10,20 +10,20 @@ use crate::tables::transaction;
 
 /// `{"events":[…],"cursor":…,"has_next":…}`. The cursor of an empty page is fresh: reading after it again
 /// does not look at what this page has looked at.
-pub fn page(session: Session, after: Cursor, limit: usize) -> Vec<u8> {
+pub fn page(session: Session, start: Start, limit: usize) -> Vec<u8> {
     let format = session.format;
-    let newest = transaction::newest(Read::Statement).map(|newest| newest.end());
+    let newest = transaction::newest(Read::Inserted).map(|newest| newest.cursor());
     let mut out = Vec::new();
     let mut page = Object::new(&mut out);
     let events = page.key(b"events");
     events.push(b'[');
-    let mut end = None;
-    let read = Reader::new(session, Read::Statement).read(
-        after,
+    let mut is_first = true;
+    let mut reader = Reader::new(session, Read::Inserted, start);
+    let read = reader.read(
         limit,
         |event, place| {
             (
-                payload::render(event, format, place.stamp.xid),
+                payload::render(event, format, place.source),
                 place.stamp.clone(),
                 place.cursor,
             )
@@ -32,19 +32,17 @@ pub fn page(session: Session, after: Cursor, limit: usize) -> Vec<u8> {
             if last {
                 event.mark_last();
             }
-            if end.is_some() {
+            if !std::mem::take(&mut is_first) {
                 events.push(b',');
             }
             events.extend_from_slice(&event.stamped(&stamp, cursor));
-            end = Some(cursor);
         },
     );
     events.push(b']');
-    let fresh = after.max(newest.unwrap_or(after));
-    let cursor = if read.has_next {
-        end.unwrap_or(after)
-    } else {
-        fresh.max(end.unwrap_or(after))
+    let end = reader.position();
+    let cursor = match newest {
+        Some(newest) if !read.has_next => end.max(newest),
+        _ => end,
     };
     page.text("cursor", cursor.to_string().as_bytes());
     page.raw("has_next", if read.has_next { b"true" } else { b"false" });

@@ -4,6 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{Uuid, name};
 
+use super::acknowledge::Start;
 use super::change::{self, Change};
 use super::reader::Reader;
 use super::{acknowledge, diff, feed, permissions};
@@ -13,6 +14,7 @@ use crate::pg::result::{Json, Text, Xid8};
 use crate::pg::setting;
 use crate::pg::table::Read;
 use crate::tables::session::Session;
+use crate::tables::transaction::AtTime;
 use crate::tables::{access, transaction};
 
 /// A count that an option gives; raises 22023 below 1.
@@ -41,13 +43,13 @@ fn events(
     (
         name!(cursor, Text),
         name!(kind, Text),
-        name!(relation, Text),
+        name!(relation, Option<Text>),
         name!(key, Option<Json>),
         name!(column_name, Option<Text>),
         name!(value, Option<Json>),
         name!(old_value, Option<Json>),
-        name!(subscription_type, Text),
-        name!(xid, Xid8),
+        name!(subscription_type, Option<Text>),
+        name!(xid, Option<Xid8>),
         name!(at, TimestampWithTimeZone),
         name!(event, Json),
     ),
@@ -60,10 +62,10 @@ fn events(
 
 /// At most so many of the session's events, after the given cursor or the acknowledged one. Raises what a wrong cursor does.
 pub fn changes(session: Session, after: Option<&str>, limit: usize) -> Vec<Change> {
-    let after = acknowledge::start(&session, after);
+    let start = acknowledge::start(&session, after);
     let format = session.format;
-    let mut reader = Reader::new(session, Read::Statement);
-    let (rows, _) = change::rows(&mut reader, format, after, limit);
+    let mut reader = Reader::new(session, Read::Inserted, start);
+    let (rows, _) = change::rows(&mut reader, format, limit);
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
@@ -74,23 +76,28 @@ fn ack(cursor: Option<String>, session_id: Option<Uuid>) -> i64 {
     let Some(cursor) = cursor else {
         raise(Error::NullArgument { argument: "cursor" })
     };
-    let acknowledged = acknowledge::acknowledge(&session, acknowledge::parse(&cursor));
+    let cursor = acknowledge::parse(&cursor, &[session.id]);
+    let acknowledged = acknowledge::acknowledge(&session, cursor);
     crate::pg::transaction::next_command();
-    Reader::new(session, Read::Latest).count(acknowledged) as i64
+    let start = Start::acknowledged(acknowledged);
+    Reader::new(session, Read::Latest, start).count() as i64
 }
 
 #[pg_extern(sql = false)]
 fn cursor(at: Option<TimestampWithTimeZone>) -> String {
-    let (placed, beginning) = match at {
-        None => (
-            transaction::newest(Read::Statement),
-            transaction::epoch(false),
-        ),
-        Some(at) => (transaction::last_at(at.into(), Read::Statement), 1),
+    let Some(at) = at else {
+        let newest = transaction::newest(Read::Inserted);
+        let cursor = newest.map(|newest| newest.cursor());
+        return cursor
+            .unwrap_or_else(|| Cursor::beginning(transaction::epoch(false)))
+            .to_string();
     };
-    placed
-        .map_or_else(|| Cursor::beginning(beginning), |placed| placed.end())
-        .to_string()
+    match transaction::last_at(at.into(), Read::Inserted) {
+        AtTime::Last(last) => last.cursor(),
+        AtTime::Before => Cursor::beginning(1),
+        AtTime::Removed => raise(Error::UnknownCursor),
+    }
+    .to_string()
 }
 
 #[pg_extern(sql = false)]
@@ -98,8 +105,8 @@ fn feed(session_id: Option<Uuid>, after: Option<String>, page_size: Option<i32>)
     let session = access::session(session_id.map(access::id));
     permissions::judge(&session);
     let limit = count("page_size", page_size.unwrap_or(100));
-    let after = acknowledge::start(&session, after.as_deref());
-    Json(feed::page(session, after, limit))
+    let start = acknowledge::start(&session, after.as_deref());
+    Json(feed::page(session, start, limit))
 }
 
 #[pg_extern(sql = false)]
@@ -110,9 +117,9 @@ fn diff(
 ) -> SetOfIterator<'static, Text> {
     let session = access::session(session_id.map(access::id));
     permissions::judge(&session);
-    let after = acknowledge::start(&session, after.as_deref());
+    let start = acknowledge::start(&session, after.as_deref());
     SetOfIterator::new(
-        diff::lines(session, after, color.unwrap_or(false))
+        diff::lines(session, start, color.unwrap_or(false))
             .into_iter()
             .map(Text),
     )

@@ -7,8 +7,12 @@ mod diff;
 mod events_of;
 mod feed;
 mod functions;
+mod maintenance;
 mod permissions;
+mod quota;
 mod reader;
+mod retention;
 mod wait;
 
 pub use attach::replay;
+pub use maintenance::maintain;

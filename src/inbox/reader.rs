@@ -10,8 +10,9 @@ use std::rc::Rc;
 
 use pgrx::pg_sys::Oid;
 
+use super::acknowledge::Start;
 use crate::change::cursor::{ChangeOrder, Cursor, Position};
-use crate::change::event::{self, Change, Event, Readable, Stamp};
+use crate::change::event::{self, Change, Event, Overflow, Readable, Source, Stamp};
 use crate::change::inline;
 use crate::change::recipients::{Recipient, Recipients};
 use crate::change::record::Record;
@@ -19,12 +20,15 @@ use crate::change::relation::RelationNames;
 use crate::error::{Error, raise};
 use crate::pg::relation::Glimpse;
 use crate::pg::table::Read;
+use crate::pg::transaction::utc_text;
 use crate::pg::{fault, relation, role};
 use crate::tables::log::{Entry, Merge};
+use crate::tables::lost_event::Lost;
 use crate::tables::permission_loss::Withheld;
+use crate::tables::segment::{Opened, Tables};
 use crate::tables::session::Session;
 use crate::tables::transaction::{OfSet, Placed};
-use crate::tables::{recipient_set, transaction};
+use crate::tables::{lost_event, recipient_set, segment, transaction};
 
 /// Rows that one index scan fetches at most.
 const CHUNK: usize = 1000;
@@ -34,10 +38,10 @@ const CHUNK: usize = 1000;
 pub struct LoadedSets(Rc<RefCell<HashMap<i64, Option<Rc<Recipients>>>>>);
 
 impl LoadedSets {
-    fn get(&self, set: i64, read: Read) -> Option<Rc<Recipients>> {
+    fn get(&self, segment: &Tables, set: i64, read: Read) -> Option<Rc<Recipients>> {
         let known = self.0.borrow().get(&set).cloned();
         known.unwrap_or_else(|| {
-            let loaded = recipient_set::load(set, read).map(Rc::new);
+            let loaded = recipient_set::load(segment, set, read).map(Rc::new);
             self.0.borrow_mut().insert(set, loaded.clone());
             loaded
         })
@@ -47,7 +51,13 @@ impl LoadedSets {
 pub struct Reader {
     session: Session,
     read: Read,
-    sets: Vec<i64>,
+    /// Events after this one are still to be read.
+    after: Cursor,
+    /// Told before them.
+    overflow: Option<Lost>,
+    segments: Opened,
+    /// The session's sets, with the place of their segment.
+    sets: Vec<(usize, i64)>,
     loaded: LoadedSets,
     /// The session's share of a set; `None` if the set is gone.
     shares: HashMap<i64, Option<Rc<Recipient>>>,
@@ -85,11 +95,13 @@ pub struct Page {
 /// A transaction with the places where its changes for the session are.
 struct Concerned {
     placed: Placed,
-    sources: Vec<Source>,
+    /// The place of its segment.
+    segment: usize,
+    stored: Vec<Stored>,
 }
 
 /// The changes of a transaction that concern one set.
-struct Source {
+struct Stored {
     set: i64,
     /// If they are in the transaction's row; otherwise they are in the log.
     inline: Option<(Oid, Vec<u8>)>,
@@ -98,35 +110,59 @@ struct Source {
 /// An event at its place, as it is handed to the caller.
 pub struct Placement<'a> {
     pub stamp: &'a Stamp,
-    pub transaction: &'a Placed,
+    pub source: &'a Source,
+    /// As in the stamp, in microseconds since 2000-01-01 UTC.
+    pub at: i64,
     pub cursor: Cursor,
 }
 
 impl Reader {
-    pub fn new(session: Session, read: Read) -> Self {
-        Self::sharing(session, read, LoadedSets::default())
+    /// Raises 24000 if the cursor was passed and events after it are gone.
+    pub fn new(session: Session, read: Read, start: Start) -> Self {
+        Self::sharing(session, read, start, LoadedSets::default())
     }
 
     /// As [`Self::new`], for readers of several sessions, which are mostly in the same sets.
-    pub fn sharing(session: Session, read: Read, loaded: LoadedSets) -> Self {
-        Self::with(session, read, loaded, Patience::Waits)
+    pub fn sharing(session: Session, read: Read, start: Start, loaded: LoadedSets) -> Self {
+        Self::with(session, read, start, loaded, Patience::Waits)
     }
 
     /// For the holder of the commit lock: [`Self::has_passed_over`] says whether events are missing.
-    pub fn under_commit_lock(session: Session, read: Read) -> Self {
-        Self::with(session, read, LoadedSets::default(), Patience::MustNotWait)
+    pub fn under_commit_lock(session: Session, read: Read, start: Start) -> Self {
+        let loaded = LoadedSets::default();
+        Self::with(session, read, start, loaded, Patience::MustNotWait)
     }
 
     pub fn has_passed_over(&self) -> bool {
         self.patience == Patience::HasPassedOver
     }
 
-    fn with(session: Session, read: Read, loaded: LoadedSets, patience: Patience) -> Self {
-        let sets = recipient_set::of_session(session.id, read);
+    fn with(
+        session: Session,
+        read: Read,
+        start: Start,
+        loaded: LoadedSets,
+        patience: Patience,
+    ) -> Self {
+        let segments = segment::open_from(start.after.position);
+        // What is removed from now on is before these segments.
+        let overflow = lost_event::of(session.id).filter(|lost| lost.last > start.after);
+        if overflow.is_some() && start.is_passed {
+            raise(Error::UnknownCursor);
+        }
+        let of_segment = |(place, segment): (usize, &Rc<Tables>)| {
+            let sets = recipient_set::of_session(segment, session.id, read);
+            sets.into_iter().map(move |set| (place, set))
+        };
+        let sets = segments.segments.iter().enumerate();
+        let sets = sets.flat_map(of_segment).collect();
         let withheld = Withheld::of(session.id);
         Self {
             session,
             read,
+            after: start.after,
+            overflow,
+            segments,
             sets,
             loaded,
             shares: HashMap::new(),
@@ -136,12 +172,16 @@ impl Reader {
         }
     }
 
-    /// Reads at most `limit` events after the cursor. `build` makes of each what the caller wants to keep;
+    /// Where this reader is: after the last event that it has read.
+    pub fn position(&self) -> Cursor {
+        self.after
+    }
+
+    /// Reads at most `limit` events, which are the next ones. `build` makes of each what the caller wants to keep;
     /// `take` gets that a little later, when it is known whether the event is the session's last one of
     /// its transaction.
     pub fn read<T>(
         &mut self,
-        after: Cursor,
         limit: usize,
         mut build: impl FnMut(&Event, Placement) -> T,
         mut take: impl FnMut(T, bool),
@@ -150,17 +190,25 @@ impl Reader {
             events: 0,
             has_next: false,
         };
+        if let Some(lost) = self.overflow.take() {
+            self.after = lost.resume;
+            take(overflow(&lost, &mut build), true);
+            page.events += 1;
+        }
+        let after = self.after;
         let mut from = after.position;
         loop {
             let (transactions, complete) = self.transactions(from, limit - page.events);
             let Some(&last) = transactions.keys().next_back() else {
                 return page;
             };
-            for (position, Concerned { placed, sources }) in transactions {
+            for (position, concerned) in transactions {
+                let placed = &concerned.placed;
                 let stamp = placed.stamp();
                 let start = (position == after.position).then(|| after.ordinal());
                 let mut pending = None;
-                self.changes(&placed, &sources, start, &mut |event| {
+                let mut read = after;
+                self.changes(&concerned, start, &mut |event| {
                     if page.events == limit {
                         page.has_next = true;
                         return false;
@@ -168,19 +216,21 @@ impl Reader {
                     if let Some(event) = pending.take() {
                         take(event, false);
                     }
-                    let cursor = stamp.cursor(event.change.order, event.field());
+                    read = stamp.cursor(event.change.order, event.field());
                     pending = Some(build(
                         event,
                         Placement {
                             stamp: &stamp,
-                            transaction: &placed,
-                            cursor,
+                            source: &placed.source,
+                            at: placed.at,
+                            cursor: read,
                         },
                     ));
                     page.events += 1;
                     true
                 });
                 if let Some(event) = pending {
+                    self.after = read;
                     take(event, !page.has_next);
                 }
                 if page.has_next {
@@ -197,9 +247,9 @@ impl Reader {
         }
     }
 
-    /// How many events there are after the cursor.
-    pub fn count(&mut self, after: Cursor) -> usize {
-        self.read(after, usize::MAX, |_, _| (), |(), _| ()).events
+    /// How many events there are.
+    pub fn count(&mut self) -> usize {
+        self.read(usize::MAX, |_, _| (), |(), _| ()).events
     }
 
     /// The next transactions of the session's sets from a position on, and whether these are all. A
@@ -210,8 +260,9 @@ impl Reader {
         fault::point("page_read");
         let mut found: BTreeMap<Position, Concerned> = BTreeMap::new();
         let mut horizon = None;
-        for &set in &self.sets {
-            let of_set = transaction::of_set(set, from, limit, self.read);
+        for &(segment, set) in &self.sets {
+            let tables = &self.segments.segments[segment];
+            let of_set = transaction::of_set(tables, set, from, limit, self.read);
             if of_set.len() == limit {
                 let last = of_set[limit - 1].placed.position;
                 horizon = Some(horizon.map_or(last, |horizon: Position| horizon.min(last)));
@@ -219,9 +270,10 @@ impl Reader {
             for OfSet { placed, inline } in of_set {
                 let concerned = found.entry(placed.position).or_insert_with(|| Concerned {
                     placed,
-                    sources: Vec::new(),
+                    segment,
+                    stored: Vec::new(),
                 });
-                concerned.sources.push(Source { set, inline });
+                concerned.stored.push(Stored { set, inline });
             }
         }
         // Behind the horizon a set that was not read to its end may have more.
@@ -234,14 +286,26 @@ impl Reader {
     /// Visits the session's events of a transaction after an ordinal, in order, until `visit` returns false.
     fn changes(
         &mut self,
-        placed: &Placed,
-        sources: &[Source],
+        concerned: &Concerned,
         after: Option<(ChangeOrder, u16)>,
         visit: &mut impl FnMut(&Event) -> bool,
     ) {
+        let Concerned {
+            placed,
+            segment,
+            stored,
+        } = concerned;
+        let tables = Rc::clone(&self.segments.segments[*segment]);
         let from = after.map(|(order, _)| order);
-        let mut merge = Merge::new(placed.position.epoch, placed.xid, from, self.read);
-        for Source { set, inline } in sources {
+        let epoch = placed.position.epoch;
+        let mut merge = Merge::new(
+            Rc::clone(&tables),
+            epoch,
+            placed.source.xid,
+            from,
+            self.read,
+        );
+        for Stored { set, inline } in stored {
             let Some((relation, changes)) = inline else {
                 merge.add_set(*set);
                 continue;
@@ -257,7 +321,7 @@ impl Reader {
             merge.add_entries(*set, changes.into_iter().map(entry));
         }
         while let Some(entry) = merge.next() {
-            if !self.events(placed.position, &entry, after, visit) {
+            if !self.events(&tables, placed.position, &entry, after, visit) {
                 return;
             }
         }
@@ -266,6 +330,7 @@ impl Reader {
     /// Visits the session's events of one changed row; false once `visit` has returned it.
     fn events(
         &mut self,
+        segment: &Tables,
         position: Position,
         entry: &Entry,
         after: Option<(ChangeOrder, u16)>,
@@ -284,7 +349,7 @@ impl Reader {
                 readable: Readable::Columns(Vec::new()),
             }))
         };
-        let (Some(share), Some(relation)) = (self.share(entry.set), relation) else {
+        let (Some(share), Some(relation)) = (self.share(segment, entry.set), relation) else {
             return true;
         };
         let change = Change {
@@ -302,11 +367,17 @@ impl Reader {
         go_on
     }
 
-    fn share(&mut self, set: i64) -> Option<Rc<Recipient>> {
+    fn share(&mut self, segment: &Tables, set: i64) -> Option<Rc<Recipient>> {
         let (id, read, loaded) = (self.session.id, self.read, &self.loaded);
         self.shares
             .entry(set)
-            .or_insert_with(|| loaded.get(set, read)?.get(id).cloned().map(Rc::new))
+            .or_insert_with(|| {
+                loaded
+                    .get(segment, set, read)?
+                    .get(id)
+                    .cloned()
+                    .map(Rc::new)
+            })
             .clone()
     }
 
@@ -336,4 +407,20 @@ impl Reader {
         self.relations.insert(oid, relation.clone());
         relation
     }
+}
+
+/// The event that stands for those which the session has lost.
+fn overflow<T>(lost: &Lost, build: &mut impl FnMut(&Event, Placement) -> T) -> T {
+    let stamp = Stamp {
+        position: lost.resume.position,
+        nonce: lost.resume.nonce,
+        at: utc_text(lost.at),
+    };
+    let placement = Placement {
+        stamp: &stamp,
+        source: &Source::default(),
+        at: lost.at,
+        cursor: lost.resume,
+    };
+    build(&Overflow::new(lost.resume).event(), placement)
 }

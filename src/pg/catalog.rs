@@ -34,6 +34,23 @@ pub unsafe fn is_own(row: HeapTuple) -> bool {
     }
 }
 
+/// Whether the row, which has been committed or is this transaction's own, was inserted by a transaction that the snapshot
+/// takes to be running or not to have begun.
+///
+/// # Safety
+/// The row is one of a table's, and the snapshot an MVCC one.
+pub unsafe fn is_inserted_after(row: HeapTuple, snapshot: Snapshot) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let header = (*row).t_data;
+        let bits = u32::from((*header).t_infomask);
+        let xmin = (*header).t_choice.t_heap.t_xmin;
+        bits & pg_sys::HEAP_XMIN_FROZEN != pg_sys::HEAP_XMIN_FROZEN
+            && !pg_sys::TransactionIdIsCurrentTransactionId(xmin)
+            && pg_sys::XidInMVCCSnapshot(xmin, snapshot)
+    }
+}
+
 /// Whether this transaction has created or altered a function, so that no other one sees it as it is.
 pub fn is_own_function(function: Oid) -> bool {
     is_own_object(pg_sys::SysCacheIdentifier::PROCOID, function)

@@ -26,7 +26,7 @@ const POINTS: [&str; 13] = [
     "notify",
     "pre_commit_end",
     "commit_callback",
-    // inbox: the next transactions of a reader; a session's lock is held by who acknowledges; a part of the log is to be emptied.
+    // inbox: the next transactions of a reader; an acknowledgement is stored; a part of the log is to be emptied.
     "page_read",
     "ack",
     "retention",

@@ -34,13 +34,36 @@ pub fn try_object_exclusive(class: Oid, object: Oid) -> bool {
     }
 }
 
+/// Takes ROW EXCLUSIVE on a relation, as who writes to it does, if nobody is in the way. Accepts invalidations in any case.
+pub fn try_relation_row_exclusive(relation: Oid) -> bool {
+    // SAFETY: plain values.
+    unsafe {
+        let is_locked =
+            pg_sys::ConditionalLockRelationOid(relation, pg_sys::RowExclusiveLock as i32);
+        pg_sys::AcceptInvalidationMessages();
+        is_locked
+    }
+}
+
+/// As [`try_relation_row_exclusive`], after those who are in the way.
+pub fn relation_row_exclusive(relation: Oid) {
+    // SAFETY: plain values; the server raises if the wait is cancelled.
+    unsafe { pg_sys::LockRelationOid(relation, pg_sys::RowExclusiveLock as i32) }
+}
+
+/// Takes SHARE on a relation, which excludes who writes to it, if nobody is in the way.
+pub fn try_relation_share(relation: Oid) -> bool {
+    // SAFETY: plain values.
+    unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::ShareLock as i32) }
+}
+
 /// Takes SHARE ROW EXCLUSIVE on a relation, which CREATE TRIGGER needs, if nobody is in the way.
 pub fn try_relation_share_row_exclusive(relation: Oid) -> bool {
     // SAFETY: plain values.
     unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::ShareRowExclusiveLock as i32) }
 }
 
-/// Takes ACCESS EXCLUSIVE on a relation, which DROP TRIGGER needs, if nobody is in the way.
+/// Takes ACCESS EXCLUSIVE on a relation, which DROP TRIGGER and TRUNCATE need, if nobody is in the way.
 pub fn try_relation_access_exclusive(relation: Oid) -> bool {
     // SAFETY: plain values.
     unsafe { pg_sys::ConditionalLockRelationOid(relation, pg_sys::AccessExclusiveLock as i32) }

@@ -23,20 +23,33 @@ pub enum Read {
     Latest,
     /// What the statement's snapshot sees.
     Statement,
+    /// The same of a table whose rows are only inserted, without predicate locks: who reads what happens to be there does
+    /// not want a SERIALIZABLE writer to fail for it. The own rows are seen, too.
+    Inserted,
     /// What the server itself sees of its catalog.
     Catalog,
     /// As the latest, and what others have inserted and not committed yet.
     Uncommitted,
 }
 
-/// An open table. The lock is kept to the end of the transaction, as the server does for its tables.
+/// An open table. The lock is kept to the end of the transaction, as the server does for its tables, unless it is opened
+/// to look.
 pub struct Table {
     pub(super) relation: pg_sys::Relation,
+    /// The lock that is released with it.
+    released: u32,
 }
 
 impl Table {
     pub fn open_to_read(table: Oid) -> Self {
         Self::open(table, pg_sys::AccessShareLock)
+    }
+
+    /// To read it, without keeping anybody from emptying it afterwards.
+    pub fn open_to_look(table: Oid) -> Self {
+        let mut table = Self::open_to_read(table);
+        table.released = pg_sys::AccessShareLock;
+        table
     }
 
     pub fn open_to_write(table: Oid) -> Self {
@@ -46,7 +59,10 @@ impl Table {
     fn open(table: Oid, lock: u32) -> Self {
         // SAFETY: the server raises if the oid names no table.
         let relation = unsafe { pg_sys::table_open(table, lock as i32) };
-        Self { relation }
+        Self {
+            relation,
+            released: pg_sys::NoLock,
+        }
     }
 
     /// Begins a scan of an index of the table, in index order, forward or backward.
@@ -58,7 +74,7 @@ impl Table {
         unsafe {
             let index = pg_sys::index_open(index, pg_sys::AccessShareLock as i32);
             let snapshot = match read {
-                Read::Latest => &raw mut pg_sys::SnapshotSelfData,
+                Read::Latest | Read::Inserted => &raw mut pg_sys::SnapshotSelfData,
                 Read::Statement => pg_sys::GetActiveSnapshot(),
                 Read::Catalog => std::ptr::null_mut(),
                 Read::Uncommitted => dirty_snapshot(),
@@ -74,6 +90,7 @@ impl Table {
                 relation: self.relation,
                 index,
                 descriptor,
+                limited_to: (read == Read::Inserted).then(|| pg_sys::GetActiveSnapshot()),
                 table: PhantomData,
             }
         }
@@ -128,7 +145,7 @@ impl Drop for Table {
         // After an ERROR the transaction's abort closes it; a second ERROR here would abort the process.
         if !std::thread::panicking() {
             // SAFETY: opened by us, closed once.
-            unsafe { pg_sys::table_close(self.relation, pg_sys::NoLock as i32) }
+            unsafe { pg_sys::table_close(self.relation, self.released as i32) }
         }
     }
 }
@@ -157,6 +174,8 @@ pub struct Scan<'table> {
     relation: pg_sys::Relation,
     index: pg_sys::Relation,
     descriptor: pg_sys::SysScanDesc,
+    /// Rows that this snapshot does not see yet are passed over.
+    limited_to: Option<pg_sys::Snapshot>,
     table: PhantomData<&'table Table>,
 }
 
@@ -172,12 +191,21 @@ impl Scan<'_> {
     }
 
     fn fetch(&mut self, direction: pg_sys::ScanDirection::Type) -> Option<Row<'_>> {
-        // SAFETY: the scan is open; the tuple stays until the next fetch, which the borrow excludes.
+        // SAFETY: the scan is open; the tuple stays until the next fetch, which the borrow excludes. The snapshot is the
+        // active one of the statement that scans.
         unsafe {
-            let tuple = pg_sys::systable_getnext_ordered(self.descriptor, direction);
-            if tuple.is_null() {
-                return None;
-            }
+            let tuple = loop {
+                let tuple = pg_sys::systable_getnext_ordered(self.descriptor, direction);
+                if tuple.is_null() {
+                    return None;
+                }
+                if self
+                    .limited_to
+                    .is_none_or(|snapshot| !super::catalog::is_inserted_after(tuple, snapshot))
+                {
+                    break tuple;
+                }
+            };
             let mut row = Row {
                 id: RowId((*tuple).t_self),
                 tuple,

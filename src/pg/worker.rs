@@ -1,4 +1,4 @@
-//! A background process of the server that does one job for a transaction that waits for it, in transactions of its
+//! A background process of the server that does one job, mostly for a transaction that waits for it, in transactions of its
 //! own. It needs no preload: it is started when there is work, and ends with it.
 
 use std::cell::Cell;
@@ -29,21 +29,35 @@ pub struct NoWorker;
 /// Runs a worker in this database and waits for its end; what has become of its job, the caller has to look up. Raises
 /// if the query is cancelled: the worker goes on. The argument is at most 127 bytes long.
 pub fn run(argument: &str) -> Result<(), NoWorker> {
-    // SAFETY: variables of the backend.
-    let (database, process) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
-    let worker = BackgroundWorkerBuilder::new("pg_reldiff")
-        .set_library("$libdir/pg_reldiff")
-        .set_function("reldiff_worker")
-        .set_argument(Some(database.into()))
-        .set_extra(argument)
+    // SAFETY: a variable of the backend.
+    let process = unsafe { pg_sys::MyProcPid };
+    let worker = prepare(argument)
         .set_notify_pid(process)
-        .enable_spi_access()
         .load_dynamic()
         .map_err(|_| NoWorker)?;
     // Its only failure is that the whole server is going down, which the next look for interrupts tells.
     let _ = worker.wait_for_shutdown();
     pgrx::check_for_interrupts!();
     Ok(())
+}
+
+/// Starts a worker in this database, whatever becomes of this transaction.
+pub fn start(argument: &str) -> Result<(), NoWorker> {
+    prepare(argument)
+        .load_dynamic()
+        .map(|_| ())
+        .map_err(|_| NoWorker)
+}
+
+fn prepare(argument: &str) -> BackgroundWorkerBuilder {
+    // SAFETY: a variable of the backend.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    BackgroundWorkerBuilder::new("pg_reldiff")
+        .set_library("$libdir/pg_reldiff")
+        .set_function("reldiff_worker")
+        .set_argument(Some(database.into()))
+        .set_extra(argument)
+        .enable_spi_access()
 }
 
 /// Where the server enters a worker. It may do anything in the database, whoever may connect to it.

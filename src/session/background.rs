@@ -127,7 +127,7 @@ enum Attempt {
     Blocked,
 }
 
-/// What the background process does.
+/// What the background process does, as [`Request::write`] asks for it.
 pub fn work(argument: &str) {
     let Some(request) = Request::read(argument) else {
         return;

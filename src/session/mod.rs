@@ -15,4 +15,5 @@ mod untrack;
 mod verify;
 
 pub use background::work;
+pub use sessions::remove_expired;
 pub use tracking::{cover, init};

@@ -130,7 +130,7 @@ fn session_alter(
 
 /// Takes sessions away that nobody has used for the whole of their time, a few at once: whoever creates sessions keeps their
 /// number in check. Waits for nobody: what somebody is just using or dropping stays for the next one.
-fn remove_expired() {
+pub fn remove_expired() {
     let mut removed = 0;
     for id in session_expiry::over(EXPIRED_LOOKED_AT) {
         let remove = || {

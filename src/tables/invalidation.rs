@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 
 use pgrx::pg_sys::Oid;
 
-use super::registry;
+use super::{registry, segment};
 use crate::pg::invalidation;
 
 /// So many relations are noted one by one; after more everything is dropped.
@@ -63,11 +63,14 @@ pub fn take() -> Option<Pending> {
 fn relation_invalidated(relation: Option<Oid>) {
     let Some(relation) = relation else {
         registry::at_invalidation();
+        segment::at_invalidation();
         return note_everything();
     };
     if Some(relation) == registry::subscription_change() {
         SUBSCRIPTIONS.set(true);
         NOTED.set(true);
+    } else if Some(relation) == registry::segment() {
+        segment::at_invalidation();
     } else if registry::is_known(relation) {
         registry::at_invalidation();
         note();

@@ -1,12 +1,13 @@
-//! `event.log`: a row per changed row.
+//! `event.log_0` and so on: a row per changed row.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Range;
+use std::rc::Rc;
 
 use pgrx::pg_sys::Oid;
 
-use super::registry::registry;
+use super::segment::Tables;
 use crate::change::cursor::ChangeOrder;
 use crate::pg::bytes::Bytea;
 use crate::pg::insert::Insert;
@@ -37,10 +38,10 @@ pub struct Log {
 }
 
 impl Log {
-    /// For the changes of the transaction with this id.
-    pub fn open(epoch: u16, xid: u64) -> Self {
+    /// For the changes of the transaction with this id, in its segment.
+    pub fn open(segment: &Tables, epoch: u16, xid: u64) -> Self {
         Self {
-            table: Table::open_to_write(registry().log),
+            table: Table::open_to_write(segment.log),
             epoch,
             xid,
         }
@@ -84,6 +85,7 @@ impl Append<'_> {
 
 /// The changes of one transaction in their order, of several recipient sets: the log has them in order for each set.
 pub struct Merge {
+    segment: Rc<Tables>,
     epoch: u16,
     xid: u64,
     from: Option<ChangeOrder>,
@@ -118,8 +120,15 @@ const KEPT_BYTES: usize = 8 << 20;
 
 impl Merge {
     /// Begins with the change at `from`. The sources come next.
-    pub fn new(epoch: u16, xid: u64, from: Option<ChangeOrder>, read: Read) -> Self {
+    pub fn new(
+        segment: Rc<Tables>,
+        epoch: u16,
+        xid: u64,
+        from: Option<ChangeOrder>,
+        read: Read,
+    ) -> Self {
         Self {
+            segment,
             epoch,
             xid,
             from,
@@ -172,10 +181,10 @@ impl Merge {
         let source = &mut self.sources[place];
         let mut kept = source.entries.pop_front()?;
         if kept.is_short {
-            let (epoch, xid, set) = (self.epoch, self.xid, source.set);
-            let mut whole = read(epoch, xid, set, Some(order), 1, usize::MAX, self.read).0;
-            kept = whole.pop_front()?;
+            let set = source.set;
+            kept = self.read(set, Some(order), 1, usize::MAX).0.pop_front()?;
         }
+        let source = &self.sources[place];
         match source.entries.front() {
             Some(next) => self.heads.push(Reverse((next.entry.order, place))),
             None if source.is_whole => {}
@@ -192,80 +201,117 @@ impl Merge {
 
     fn refill(&mut self, place: usize, from: Option<ChangeOrder>) {
         let count = self.sources.len();
-        let source = &mut self.sources[place];
-        (source.entries, source.is_whole) = read(
-            self.epoch,
-            self.xid,
-            source.set,
+        let (entries, is_whole) = self.read(
+            self.sources[place].set,
             from,
             (KEPT / count).clamp(1, KEPT_OF_ONE),
             KEPT_BYTES / count,
-            self.read,
         );
+        let source = &mut self.sources[place];
+        (source.entries, source.is_whole) = (entries, is_whole);
         if let Some(next) = source.entries.front() {
             self.heads.push(Reverse((next.entry.order, place)));
         }
     }
+
+    /// At most `limit` changes of the transaction that concern the set, from `from` on, in order, and whether these are
+    /// all; the records are at most `bytes` long together.
+    fn read(
+        &self,
+        set: i64,
+        from: Option<ChangeOrder>,
+        limit: usize,
+        bytes: usize,
+    ) -> (VecDeque<Kept>, bool) {
+        let table = Table::open_to_look(self.segment.log);
+        let transaction = || of_set(self.xid, set);
+        let scans = match from {
+            None => vec![transaction()],
+            // The rest of the command, then the later ones.
+            Some(from) => {
+                let mut rest = transaction();
+                rest.extend([
+                    Key::int8(COMMAND, from.command.into()),
+                    Key::int8_at_least(ARRIVAL, from.arrival as i64),
+                ]);
+                let mut later = transaction();
+                later.push(Key::int8_at_least(COMMAND, i64::from(from.command) + 1));
+                vec![rest, later]
+            }
+        };
+        let mut entries = VecDeque::new();
+        let mut left = bytes;
+        for keys in scans {
+            let mut scan = table.scan(self.segment.log_order, &keys, self.read);
+            while let Some(row) = scan.next() {
+                // After a restore an older transaction can have the same id.
+                if row.int4(EPOCH) != i32::from(self.epoch) {
+                    continue;
+                }
+                if entries.len() == limit || left == 0 {
+                    return (entries, false);
+                }
+                let length = row.length(RECORD);
+                let is_short = length > left;
+                left = left.saturating_sub(length.max(1));
+                let record = if is_short {
+                    Vec::new()
+                } else {
+                    row.bytes(RECORD).expect("a NOT NULL column")
+                };
+                let entry = Entry {
+                    order: order(&row),
+                    relation: row.oid(RELATION),
+                    set,
+                    record,
+                };
+                entries.push_back(Kept { entry, is_short });
+            }
+        }
+        (entries, true)
+    }
 }
 
-/// At most `limit` changes of the transaction that concern the set, from `from` on, in order, and whether these are
-/// all; the records are at most `bytes` long together.
-fn read(
+/// The changes of the transaction that concern the set.
+fn of_set(xid: u64, set: i64) -> Vec<Key> {
+    vec![Key::xid8(XID, xid), Key::int8(SET, set)]
+}
+
+/// The last change of the transaction that concerns the set: its order and its record.
+pub fn last(
+    segment: &Tables,
     epoch: u16,
     xid: u64,
     set: i64,
-    from: Option<ChangeOrder>,
-    limit: usize,
-    bytes: usize,
     read: Read,
-) -> (VecDeque<Kept>, bool) {
-    let registry = registry();
-    let table = Table::open_to_read(registry.log);
-    let transaction = || vec![Key::xid8(XID, xid), Key::int8(SET, set)];
-    let scans = match from {
-        None => vec![transaction()],
-        // The rest of the command, then the later ones.
-        Some(from) => {
-            let mut rest = transaction();
-            rest.extend([
-                Key::int8(COMMAND, from.command.into()),
-                Key::int8_at_least(ARRIVAL, from.arrival as i64),
-            ]);
-            let mut later = transaction();
-            later.push(Key::int8_at_least(COMMAND, i64::from(from.command) + 1));
-            vec![rest, later]
-        }
-    };
-    let mut entries = VecDeque::new();
-    let mut left = bytes;
-    for keys in scans {
-        let mut scan = table.scan(registry.log_order, &keys, read);
-        while let Some(row) = scan.next() {
-            // After a restore an older transaction can have the same id.
-            if row.int4(EPOCH) != i32::from(epoch) {
-                continue;
-            }
-            if entries.len() == limit || left == 0 {
-                return (entries, false);
-            }
-            let length = row.length(RECORD);
-            let is_short = length > left;
-            left = left.saturating_sub(length.max(1));
-            let record = if is_short {
-                Vec::new()
-            } else {
-                row.bytes(RECORD).expect("a NOT NULL column")
-            };
-            let entry = Entry {
-                order: order(&row),
-                relation: row.oid(RELATION),
-                set,
-                record,
-            };
-            entries.push_back(Kept { entry, is_short });
+) -> Option<(ChangeOrder, Vec<u8>)> {
+    let table = Table::open_to_look(segment.log);
+    let mut scan = table.scan(segment.log_order, &of_set(xid, set), read);
+    while let Some(row) = scan.next_back() {
+        if row.int4(EPOCH) == i32::from(epoch) {
+            return Some((order(&row), row.bytes(RECORD)?));
         }
     }
-    (entries, true)
+    None
+}
+
+/// Visits all changes of the transaction, by set: the set, and the record.
+pub fn visit(
+    segment: &Tables,
+    epoch: u16,
+    xid: u64,
+    read: Read,
+    mut visit: impl FnMut(i64, &[u8]),
+) {
+    let table = Table::open_to_look(segment.log);
+    let mut scan = table.scan(segment.log_order, &[Key::xid8(XID, xid)], read);
+    while let Some(row) = scan.next() {
+        if row.int4(EPOCH) == i32::from(epoch)
+            && let Some(record) = row.bytes(RECORD)
+        {
+            visit(row.int8(SET), &record);
+        }
+    }
 }
 
 fn order(row: &Row) -> ChangeOrder {

@@ -4,11 +4,16 @@
 
 pub mod access;
 pub mod addressee;
+pub mod commit_lock;
+pub mod inbox_size;
 pub mod invalidation;
 pub mod log;
+pub mod lost_event;
+pub mod maintenance;
 pub mod permission_loss;
 pub mod recipient_set;
 pub mod registry;
+pub mod segment;
 pub mod session;
 pub mod session_expiry;
 pub mod skipped;

@@ -1,6 +1,7 @@
-//! `event.recipient_set` and `event.recipient_set_member`: interned sets of recipients.
+//! `event.recipient_set_0` and `event.recipient_set_member_0` and so on: interned sets of recipients. Each segment has its
+//! own, so that they go with what names them.
 
-use super::registry::registry;
+use super::segment::Tables;
 use crate::change::operation::SessionId;
 use crate::change::recipients::Recipients;
 use crate::pg::scan_key::{Key, uuid};
@@ -15,12 +16,11 @@ const MEMBER_SESSION: i16 = 1;
 const MEMBER_SET: i16 = 2;
 
 /// The id of a stored set with these recipients, if a committed transaction or this one has stored it.
-pub fn find(recipients: &Recipients) -> Option<i64> {
+pub fn find(segment: &Tables, recipients: &Recipients) -> Option<i64> {
     let encoded = recipients.encode();
-    let registry = registry();
-    let table = Table::open_to_read(registry.recipient_set);
+    let table = Table::open_to_read(segment.recipient_set);
     let keys = [Key::int8(HASH, ffi::hash_bytes(&encoded))];
-    let mut scan = table.scan(registry.recipient_set_hash, &keys, Read::Latest);
+    let mut scan = table.scan(segment.recipient_set_hash, &keys, Read::Latest);
     while let Some(row) = scan.next() {
         if row.bytes(RECIPIENTS).as_deref() == Some(&encoded) {
             return Some(row.int8(ID));
@@ -30,17 +30,16 @@ pub fn find(recipients: &Recipients) -> Option<i64> {
 }
 
 /// Stores the set. Another transaction may be storing the same one: both are good.
-pub fn insert(recipients: &Recipients) -> i64 {
-    let registry = registry();
+pub fn insert(segment: &Tables, recipients: &Recipients) -> i64 {
     let encoded = recipients.encode();
     // No sequence: it would change what lastval() gives the writer.
     let id = i64::from_le_bytes(transaction::random());
-    Table::open_to_write(registry.recipient_set).insert_row(&[
+    Table::open_to_write(segment.recipient_set).insert_row(&[
         Some(id.into()),
         Some(ffi::hash_bytes(&encoded).into()),
         Some(bytes::datum(encoded.as_slice())),
     ]);
-    let members = Table::open_to_write(registry.recipient_set_member);
+    let members = Table::open_to_write(segment.recipient_set_member);
     let mut insert = members.insert();
     for recipient in recipients.iter() {
         insert.row(&[Some(uuid(recipient.session)), Some(id.into())]);
@@ -50,22 +49,41 @@ pub fn insert(recipients: &Recipients) -> i64 {
 }
 
 /// The recipients of a stored set.
-pub fn load(id: i64, read: Read) -> Option<Recipients> {
-    let registry = registry();
-    let table = Table::open_to_read(registry.recipient_set);
-    let mut scan = table.scan(registry.recipient_set_id, &[Key::int8(ID, id)], read);
+pub fn load(segment: &Tables, id: i64, read: Read) -> Option<Recipients> {
+    let table = Table::open_to_look(segment.recipient_set);
+    let mut scan = table.scan(segment.recipient_set_id, &[Key::int8(ID, id)], read);
     Recipients::decode(&scan.next()?.bytes(RECIPIENTS)?)
 }
 
 /// The ids of the sets that the session is in.
-pub fn of_session(session: SessionId, read: Read) -> Vec<i64> {
-    let registry = registry();
-    let table = Table::open_to_read(registry.recipient_set_member);
+pub fn of_session(segment: &Tables, session: SessionId, read: Read) -> Vec<i64> {
+    let table = Table::open_to_look(segment.recipient_set_member);
     let keys = [Key::uuid(MEMBER_SESSION, session)];
-    let mut scan = table.scan(registry.recipient_set_member_session, &keys, read);
+    let mut scan = table.scan(segment.recipient_set_member_session, &keys, read);
     let mut ids = Vec::new();
     while let Some(row) = scan.next() {
         ids.push(row.int8(MEMBER_SET));
     }
     ids
+}
+
+/// Visits the sessions that are in the segment's sets, each with the ids of its sets.
+pub fn visit_sessions(segment: &Tables, read: Read, mut visit: impl FnMut(SessionId, &[i64])) {
+    let table = Table::open_to_look(segment.recipient_set_member);
+    let mut scan = table.scan(segment.recipient_set_member_session, &[], read);
+    let mut last: Option<(SessionId, Vec<i64>)> = None;
+    while let Some(row) = scan.next() {
+        let (session, set) = (row.uuid(MEMBER_SESSION), row.int8(MEMBER_SET));
+        match &mut last {
+            Some((known, sets)) if *known == session => sets.push(set),
+            _ => {
+                if let Some((session, sets)) = last.replace((session, vec![set])) {
+                    visit(session, &sets);
+                }
+            }
+        }
+    }
+    if let Some((session, sets)) = last {
+        visit(session, &sets);
+    }
 }

@@ -55,15 +55,17 @@ registry! {
     tracked_relation tracked_relation_relation
     descendant descendant_relation descendant_descendant
     subscription_change subscription_change_xid
-    recipient_set recipient_set_id recipient_set_hash
-    recipient_set_member recipient_set_member_session
-    log log_order
-    transaction transaction_position transaction_set
-    transaction_recipient_set transaction_recipient_set_position
+    segment segment_number
+    closed_segment closed_segment_number
+    removed_segment removed_segment_number
+    lost_event lost_event_session
+    maintenance maintenance_began_at
+    inbox_size inbox_size_session
     skipped_notification skipped_notification_channel
 }
 
-fn find(relation: &str) -> Option<Oid> {
+/// The oid of a table or index of ours.
+pub fn find(relation: &str) -> Option<Oid> {
     let relation = std::ffi::CString::new(relation).ok()?;
     name::of_extension(c"event", &relation)
 }
@@ -79,8 +81,7 @@ pub fn registry() -> Rc<Registry> {
     look_up().unwrap_or_else(|| raise(Error::ExtensionOutOfDate))
 }
 
-/// Whether our tables are there. A transaction can drop the extension after it has made changes, and somebody
-/// can rename its schema: a writer must not fail for that.
+/// Whether our tables are there, but for those of the segments.
 pub fn exists() -> bool {
     look_up().is_some()
 }
@@ -121,6 +122,11 @@ pub fn is_known(relation: Oid) -> bool {
 /// The oid of the table whose invalidation says that subscriptions have changed, if it is known.
 pub fn subscription_change() -> Option<Oid> {
     ask(|known| known.subscription_change)
+}
+
+/// The oid of the table whose invalidation says that the segments have changed, if it is known.
+pub fn segment() -> Option<Oid> {
+    ask(|known| known.segment)
 }
 
 fn ask<T>(question: impl FnOnce(&Registry) -> T) -> Option<T> {

@@ -5,8 +5,8 @@ use std::ffi::{CStr, CString};
 use pgrx::datum::Interval;
 use pgrx::pg_sys::Oid;
 
-use super::permission_loss;
 use super::registry::registry;
+use super::{inbox_size, lost_event, permission_loss};
 use crate::change::cursor::Cursor;
 use crate::change::operation::SessionId;
 use crate::change::payload::Format;
@@ -217,6 +217,16 @@ pub fn delete(id: SessionId) {
         registry.permission_loss,
         registry.permission_loss_session,
         permission_loss::key(id),
+    );
+    delete_from(
+        registry.lost_event,
+        registry.lost_event_session,
+        lost_event::key(id),
+    );
+    delete_from(
+        registry.inbox_size,
+        registry.inbox_size_session,
+        inbox_size::key(id),
     );
 }
 

@@ -1,13 +1,15 @@
-//! `event.epoch`, `event.transaction` and `event.transaction_recipient_set`: the place of each transaction
-//! in the feed.
+//! `event.epoch`, and `event.transaction_0` and `event.transaction_set_0` and so on: the place of each transaction in the
+//! feed.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use pgrx::pg_sys::{Datum, Oid};
 
 use super::registry::{generation, registry};
-use crate::change::cursor::{Cursor, Position};
-use crate::change::event::Stamp;
+use super::segment::{self, End, State, Tables};
+use crate::change::cursor::Position;
+use crate::change::event::{Source, Stamp};
 use crate::pg::scan_key::{Key, unsigned};
 use crate::pg::table::{Read, Row, Table};
 use crate::pg::{bytes, transaction};
@@ -26,6 +28,7 @@ const TRANSACTION_SET: i16 = 7;
 const RELATION: i16 = 8;
 const HAS_SKIPS: i16 = 9;
 const CHANGES: i16 = 10;
+const ORIGIN: i16 = 11;
 
 const SET: i16 = 1;
 const SET_EPOCH: i16 = 2;
@@ -35,11 +38,11 @@ const SET_POSITION: i16 = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
     pub position: Position,
-    pub xid: u64,
+    pub source: Source,
     pub nonce: u32,
     /// Microseconds since 2000-01-01 UTC.
     pub at: i64,
-    /// Whether there are channels after it on which events were not notified (see [`super::skipped`]).
+    /// Whether there may be channels after it on which events were not notified (see [`super::skipped`]).
     pub has_skips: bool,
 }
 
@@ -49,22 +52,24 @@ impl Placed {
         Stamp {
             position: self.position,
             nonce: self.nonce,
-            xid: self.xid,
             at: transaction::utc_text(self.at),
         }
     }
 
-    /// The cursor after everything of it.
-    pub fn end(&self) -> Cursor {
-        Cursor::end_of(self.position, self.nonce)
+    pub fn as_end(&self) -> End {
+        End {
+            position: self.position,
+            nonce: self.nonce,
+            at: self.at,
+        }
     }
 }
 
 thread_local! {
     /// The epoch that this backend has seen, and the registry's generation then.
     static SEEN: Cell<Option<(u64, u16)>> = const { Cell::new(None) };
-    /// A position that was the newest once.
-    static LAST_SEEN: Cell<u64> = const { Cell::new(0) };
+    /// A position that was the newest once, and its segment.
+    static LAST_SEEN: Cell<(i64, u64)> = const { Cell::new((0, 0)) };
 }
 
 /// The current epoch. A new one begins when the database is not the one that wrote the newest row; a writer
@@ -115,28 +120,59 @@ pub fn at_rollback() {
 }
 
 /// The newest transaction that has its place.
-pub fn newest(read: Read) -> Option<Placed> {
-    newest_from(&Table::open_to_read(registry().transaction), 0, read)
+pub fn newest(read: Read) -> Option<End> {
+    let opened = segment::open_from(Position::default());
+    let live = opened.segments.iter();
+    let newest = live.filter_map(|segment| newest_from(segment, 0, read));
+    newest
+        .map(|newest| newest.as_end())
+        .max()
+        .or_else(|| segment::removed_end(read).filter(|end| end.position.epoch == epoch(false)))
+}
+
+/// What is found of a time in the feed.
+pub enum AtTime {
+    /// The last transaction that is not after it.
+    Last(End),
+    /// There has been none.
+    Before,
+    /// What is asked for has been removed.
+    Removed,
 }
 
 /// The last transaction not after this time (microseconds since 2000-01-01 UTC), of the newest epoch that has one.
 ///
 /// Within an epoch the time never decreases with the position. So the index by position serves, which a writer has to
 /// keep anyway.
-pub fn last_at(time: i64, read: Read) -> Option<Placed> {
-    let table = Table::open_to_read(registry().transaction);
-    (1..=epoch(false))
-        .rev()
-        .find_map(|epoch| last_at_of_epoch(&table, epoch, time, read))
+pub fn last_at(time: i64, read: Read) -> AtTime {
+    let opened = segment::open_from(Position::default());
+    let last = (1..=epoch(false)).rev().find_map(|epoch| {
+        let segments = opened.segments.iter();
+        segments
+            .filter_map(|segment| last_at_of_epoch(segment, epoch, time, read))
+            .max_by_key(|placed| placed.position)
+    });
+    let last = last.map(|placed| placed.as_end());
+    match (last, segment::ring().removed) {
+        // What is left may lie before something that is not.
+        (Some(last), Some(removed)) if last < removed && removed.at <= time => {
+            AtTime::Last(removed)
+        }
+        (Some(last), _) => AtTime::Last(last),
+        (None, Some(removed)) if removed.at <= time => AtTime::Last(removed),
+        (None, Some(_)) => AtTime::Removed,
+        (None, None) => AtTime::Before,
+    }
 }
 
-fn last_at_of_epoch(table: &Table, epoch: u16, time: i64, read: Read) -> Option<Placed> {
+fn last_at_of_epoch(segment: &Tables, epoch: u16, time: i64, read: Read) -> Option<Placed> {
+    let table = Table::open_to_look(segment.transaction);
     let scan = |lsn| {
         let keys = [
             Key::int4(EPOCH, epoch.into()),
             Key::lsn_at_least(POSITION, lsn),
         ];
-        table.scan(registry().transaction_position, &keys, read)
+        table.scan(segment.transaction_position, &keys, read)
     };
     let first_from = |lsn| scan(lsn).next().map(|row| placed(&row));
     let newest = scan(0).next_back().map(|row| placed(&row))?;
@@ -156,45 +192,95 @@ fn last_at_of_epoch(table: &Table, epoch: u16, time: i64, read: Read) -> Option<
     Some(found)
 }
 
-/// The newest transaction of the current epoch at this WAL position or behind it. One that has no position
-/// yet sorts after all others and is not compared.
-fn newest_from(table: &Table, lsn: u64, read: Read) -> Option<Placed> {
+/// The newest transaction of the segment in the newest epoch that it has one of.
+pub fn newest_of(segment: &Tables, read: Read) -> Option<Placed> {
+    (1..=epoch(false))
+        .rev()
+        .find_map(|epoch| newest_of_epoch(segment, epoch, 0, read))
+}
+
+/// As [`newest_of`] in the current epoch, at this WAL position or behind it.
+fn newest_from(segment: &Tables, lsn: u64, read: Read) -> Option<Placed> {
+    newest_of_epoch(segment, epoch(false), lsn, read)
+}
+
+/// One that has no position yet sorts after all others and is not compared.
+fn newest_of_epoch(segment: &Tables, epoch: u16, lsn: u64, read: Read) -> Option<Placed> {
+    let table = Table::open_to_look(segment.transaction);
     let keys = [
-        Key::int4(EPOCH, epoch(false).into()),
+        Key::int4(EPOCH, epoch.into()),
         Key::lsn_at_least(POSITION, lsn),
     ];
-    let mut scan = table.scan(registry().transaction_position, &keys, read);
+    let mut scan = table.scan(segment.transaction_position, &keys, read);
     scan.next_back().map(|row| placed(&row))
 }
 
 /// The feed, while the holder of the commit lock adds to it.
-pub struct Feed(Table);
+pub struct Feed {
+    segment: Rc<Tables>,
+    table: Table,
+}
 
 impl Feed {
-    pub fn open() -> Self {
-        Self(Table::open_to_write(registry().transaction))
+    /// For a transaction that writes to this segment.
+    pub fn open(segment: Rc<Tables>) -> Self {
+        let table = Table::open_to_write(segment.transaction);
+        Self { segment, table }
     }
 
-    /// The newest transaction: every other one that has its place ended its commit before we got the lock.
+    /// The newest transaction of the current epoch: every other one that has its place ended its commit before we got the
+    /// lock.
     pub fn newest(&self) -> Option<Placed> {
         // A backward scan reads all of a leaf page that matches, so it begins where this backend last was. What
         // stood there may have been rolled back, or be gone: then the whole index says what is newest.
-        let newest = newest_from(&self.0, LAST_SEEN.get(), Read::Latest)
-            .or_else(|| newest_from(&self.0, 0, Read::Latest));
-        LAST_SEEN.set(newest.as_ref().map_or(0, |newest| newest.position.lsn));
+        let of_open = |number, tables: &Tables| {
+            let seen = LAST_SEEN.get();
+            let from = if seen.0 == number { seen.1 } else { 0 };
+            let newest = newest_from(tables, from, Read::Latest);
+            newest.or_else(|| newest_from(tables, 0, Read::Latest))
+        };
+        let ring = segment::ring();
+        let live = ring.live.iter().filter_map(|segment| match segment.state {
+            State::Open => of_open(segment.number, &segment.tables()),
+            State::Closed(end) => end.map(Placed::from),
+        });
+        let newest = live
+            .chain(ring.removed.map(Placed::from))
+            .filter(|placed| placed.position.epoch == epoch(false))
+            .max_by_key(|placed| placed.position);
+        let lsn = newest.as_ref().map_or(0, |newest| newest.position.lsn);
+        LAST_SEEN.set((self.segment.number, lsn));
         newest
     }
 }
 
-/// The transaction at this position, if there is one.
+/// A transaction that is only known as the newest of what is closed.
+impl From<End> for Placed {
+    fn from(end: End) -> Self {
+        Self {
+            position: end.position,
+            source: Source::default(),
+            nonce: end.nonce,
+            at: end.at,
+            has_skips: true,
+        }
+    }
+}
+
+/// The transaction at this position, if there is one that has not been removed.
 pub fn at_position(position: Position, read: Read) -> Option<Placed> {
-    let registry = registry();
-    let table = Table::open_to_read(registry.transaction);
+    let opened = segment::open_from(position);
+    let mut segments = opened.segments.iter();
+    segments.find_map(|segment| in_segment(segment, position, read))
+}
+
+fn in_segment(segment: &Tables, position: Position, read: Read) -> Option<Placed> {
+    let table = Table::open_to_look(segment.transaction);
     let keys = [
         Key::int4(EPOCH, position.epoch.into()),
         Key::lsn(POSITION, position.lsn),
     ];
-    let mut scan = table.scan(registry.transaction_position, &keys, read);
+    let mut scan = table.scan(segment.transaction_position, &keys, read);
     scan.next().map(|row| placed(&row))
 }
 
@@ -204,7 +290,10 @@ fn placed(row: &Row) -> Placed {
             epoch: row.int4(EPOCH) as u16,
             lsn: row.unsigned(POSITION).expect("the scan is for positions"),
         },
-        xid: row.unsigned(XID).expect("a NOT NULL column"),
+        source: Source {
+            xid: row.unsigned(XID).expect("a NOT NULL column"),
+            origin: row.bytes(ORIGIN).unwrap_or_default().into(),
+        },
         nonce: row.int4(NONCE) as u32,
         at: row.int8(AT),
         has_skips: row.bool(HAS_SKIPS),
@@ -254,10 +343,11 @@ pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents
             _ => (None, None, None),
         },
     };
-    feed.0.insert_row(&[
+    let origin = &transaction.source.origin;
+    feed.table.insert_row(&[
         Some(epoch),
         Some(lsn),
-        Some(unsigned(transaction.xid)),
+        Some(unsigned(transaction.source.xid)),
         Some((transaction.nonce as i32).into()),
         Some(transaction.at.into()),
         Some(unsigned(noted)),
@@ -265,11 +355,12 @@ pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents
         relation,
         Some(transaction.has_skips.into()),
         changes,
+        (!origin.is_empty()).then(|| bytes::text(origin)),
     ]);
     if let Contents::Logged { sets } = contents
         && sets.len() > 1
     {
-        let table = Table::open_to_write(registry().transaction_recipient_set);
+        let table = Table::open_to_write(feed.segment.transaction_set);
         let mut insert = table.insert();
         for &set in sets {
             insert.row(&[Some(set.into()), Some(epoch), Some(lsn)]);
@@ -285,50 +376,121 @@ pub struct OfSet {
     pub inline: Option<(Oid, Vec<u8>)>,
 }
 
-/// The transactions that concern the set, from `from` on, in order. There may be more behind the last one if
+impl OfSet {
+    /// One that concerns this set alone.
+    fn alone(row: &Row) -> Self {
+        let inline = row
+            .bytes(CHANGES)
+            .map(|changes| (row.oid(RELATION), changes));
+        Self {
+            placed: placed(row),
+            inline,
+        }
+    }
+
+    /// One that concerns others, too; none that this read does not see.
+    fn shared(segment: &Tables, position: Position, read: Read) -> Option<Self> {
+        let placed = in_segment(segment, position, read)?;
+        Some(Self {
+            placed,
+            inline: None,
+        })
+    }
+}
+
+fn shared_position(row: &Row) -> Position {
+    Position {
+        epoch: row.int4(SET_EPOCH) as u16,
+        lsn: row.unsigned(SET_POSITION).expect("a NOT NULL column"),
+    }
+}
+
+/// A transaction with its changes, and the set that they concern, if they are in its row; otherwise they are in the log.
+pub struct Recorded {
+    pub placed: Placed,
+    pub inline: Option<(i64, Vec<u8>)>,
+}
+
+/// The transactions of a segment that concern the set, from `from` on, in order. There may be more behind the last one if
 /// at least `limit` are returned.
-pub fn of_set(set: i64, from: Position, limit: usize, read: Read) -> Vec<OfSet> {
-    let registry = registry();
-    let alone = Table::open_to_read(registry.transaction);
+pub fn of_set(segment: &Tables, set: i64, from: Position, limit: usize, read: Read) -> Vec<OfSet> {
+    let alone = Table::open_to_look(segment.transaction);
     let mut found = Vec::new();
     for keys in from_position(TRANSACTION_SET, EPOCH, POSITION, set, from) {
-        let mut scan = alone.scan(registry.transaction_set, &keys, read);
+        let mut scan = alone.scan(segment.transaction_by_set, &keys, read);
         while found.len() < limit
             && let Some(row) = scan.next()
         {
-            let inline = row
-                .bytes(CHANGES)
-                .map(|changes| (row.oid(RELATION), changes));
-            found.push(OfSet {
-                placed: placed(&row),
-                inline,
-            });
+            found.push(OfSet::alone(&row));
         }
     }
     let mut shared = Vec::new();
-    let table = Table::open_to_read(registry.transaction_recipient_set);
+    let table = Table::open_to_look(segment.transaction_set);
     for keys in from_position(SET, SET_EPOCH, SET_POSITION, set, from) {
-        let mut scan = table.scan(registry.transaction_recipient_set_position, &keys, read);
+        let mut scan = table.scan(segment.transaction_set_position, &keys, read);
         while shared.len() < limit
             && let Some(row) = scan.next()
         {
-            let lsn = row.unsigned(SET_POSITION).expect("a NOT NULL column");
-            shared.push(Position {
-                epoch: row.int4(SET_EPOCH) as u16,
-                lsn,
-            });
+            shared.push(shared_position(&row));
         }
     }
-    let shared = shared
-        .into_iter()
-        .filter_map(|position| at_position(position, read));
-    found.extend(shared.map(|placed| OfSet {
-        placed,
-        inline: None,
-    }));
+    found.extend(
+        shared
+            .into_iter()
+            .filter_map(|position| OfSet::shared(segment, position, read)),
+    );
     found.sort_unstable_by_key(|of_set| of_set.placed.position);
     found.truncate(limit);
     found
+}
+
+/// The newest transaction of a segment that concerns the set.
+pub fn newest_of_set(segment: &Tables, set: i64, read: Read) -> Option<OfSet> {
+    let table = Table::open_to_look(segment.transaction);
+    let keys = [
+        Key::int8(TRANSACTION_SET, set),
+        Key::int4_at_least(EPOCH, 0),
+        Key::lsn_at_least(POSITION, 0),
+    ];
+    let mut scan = table.scan(segment.transaction_by_set, &keys, read);
+    let alone = scan.next_back().map(|row| OfSet::alone(&row));
+    let table = Table::open_to_look(segment.transaction_set);
+    let mut scan = table.scan(
+        segment.transaction_set_position,
+        &[Key::int8(SET, set)],
+        read,
+    );
+    let shared = scan.next_back().map(|row| shared_position(&row));
+    let shared = shared.and_then(|position| OfSet::shared(segment, position, read));
+    alone
+        .into_iter()
+        .chain(shared)
+        .max_by_key(|of_set| of_set.placed.position)
+}
+
+/// Visits the transactions of a segment behind a position, in order.
+pub fn visit(segment: &Tables, after: Position, read: Read, mut visit: impl FnMut(&Recorded)) {
+    let table = Table::open_to_look(segment.transaction);
+    let rest = [
+        Key::int4(EPOCH, after.epoch.into()),
+        Key::lsn_at_least(POSITION, after.lsn + 1),
+    ];
+    let later = [
+        Key::int4_at_least(EPOCH, i32::from(after.epoch) + 1),
+        Key::lsn_at_least(POSITION, 0),
+    ];
+    for keys in [rest, later] {
+        let mut scan = table.scan(segment.transaction_position, &keys, read);
+        while let Some(row) = scan.next() {
+            let set = row.unsigned(TRANSACTION_SET);
+            visit(&Recorded {
+                placed: placed(&row),
+                inline: set
+                    .zip(row.bytes(CHANGES))
+                    .map(|(set, changes)| (set as i64, changes)),
+            });
+        }
+    }
 }
 
 /// The scans that find a set's rows from a position on: the rest of the position's own epoch, then the later

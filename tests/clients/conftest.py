@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import threading
+import time
 
 import psycopg
 import pytest
@@ -66,6 +68,44 @@ def pooler(dsn):
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def taken_processes(connect):
+    """taken_processes() leaves the server without a free background process: subscribers wait for a table that is never free."""
+    waiting = []
+
+    def take():
+        writer = connect(autocommit=False)
+        writer.execute("create table taken (id integer primary key)")
+        writer.commit()
+        writer.execute("insert into taken values (1)")
+        most = int(writer.execute("show max_worker_processes").fetchone()[0])
+        for _ in range(most):
+            connection = connect()
+            connection.execute("set reldiff.track_timeout = '1h'")
+            connection.execute("select event.session_create(attach => false)")
+            thread = threading.Thread(target=_cancelled, args=(connection, "select event.subscribe_table('taken')"))
+            thread.start()
+            waiting.append((connection, thread))
+        # The server itself may need some; none is left when no more come.
+        deadline = time.monotonic() + 30
+        workers = "select count(*) from pg_stat_activity where backend_type = 'pg_reldiff'"
+        while writer.execute(workers).fetchone()[0] < most - 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.5)
+
+    yield take
+    for connection, thread in waiting:
+        connection.cancel()
+    for connection, thread in waiting:
+        thread.join()
+
+
+def _cancelled(connection, command: str) -> None:
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        connection.execute(command)
 
 
 @pytest.fixture

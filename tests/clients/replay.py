@@ -17,6 +17,9 @@ from wire import parse
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _decode = json.JSONDecoder().raw_decode
 
+# The old value where a reader does not learn it.
+UNTOLD = object()
+
 
 def members(text: str) -> dict:
     """The members of a JSON object that was printed without blanks between them, each value as its text."""
@@ -63,7 +66,7 @@ class Copy:
     def _key_of(self, row: dict) -> tuple:
         return tuple(row[name] for name in self.key)
 
-    def apply(self, event: dict, raw: dict, old_value: str) -> None:
+    def apply(self, event: dict, raw: dict, old_value: str = UNTOLD) -> None:
         key = members(raw["key"])
         # P5: the whole key, in its order.
         assert list(key) == self.key
@@ -83,7 +86,7 @@ class Copy:
         before = self.rows[at][column]
         # P3: a changed field, and its old value is what this reader has.
         assert value != before, f"{column} of row {at} has not changed"
-        assert (old_value or "null") == before, f"{column} of row {at} was {before[:200]} here"
+        assert old_value is UNTOLD or (old_value or "null") == before, f"{column} of row {at} was {before[:200]} here"
         self.rows[at][column] = value
 
 

@@ -1,60 +1,9 @@
-"""Random changes by several clients at once, and a reader that pages along: its copy equals the table."""
+"""The order of a transaction's events, where it is not the one in which triggers fire."""
 
-import random
-import threading
-from collections import Counter
-
-import psycopg
 import pytest
 
-from replay import Copy, Feed, enough, page, seed
-from shape_tables import ITEM
-from test_attach import in_threads
+from replay import Copy, Feed, page
 from wire import new_session, parse
-from writer import FUNCTIONS, OUTBOX, Writer
-
-CLIENTS = 3
-MINIMUM = {"transactions": 1000, "key moves": 100, "rolled-back savepoints": 100, "undone blocks": 100, "re-inserts": 100,
-           "upserts": 100, "deletes": 100, "truncates": 5}
-
-
-def test_p09_copy_equals_table(dsn, connect):
-    number = seed()
-    owner = connect()
-    owner.execute(FUNCTIONS)
-    owner.execute(ITEM.setup)
-    feed = Feed(new_session(owner, ITEM.name, notify="off"), Copy(ITEM.name, ITEM.key))
-    writers = [Writer(dsn, [ITEM], f"{number} {name}", OUTBOX) for name in range(CLIENTS)]
-    pages, done = Counter(), threading.Event()
-
-    def reading():
-        choose = random.Random(f"{number} reader")
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            while True:
-                finished = done.is_set()
-                rows = feed.read(connection, choose.choice([1, 7, 50, 1000]))
-                pages["while they write" if not finished else "afterwards"] += bool(rows)
-                if finished and not rows:
-                    return
-
-    def writing():
-        try:
-            in_threads(*[lambda writer=writer: writer.run(MINIMUM["transactions"] // CLIENTS + 100) for writer in writers])
-        finally:
-            done.set()
-
-    in_threads(reading, writing)
-
-    feed.compare(owner)
-    # P8: the order is the same for a reader that comes later and reads it all at once.
-    rows = page(owner, feed.session, None, 10_000_000)
-    assert [text for _, text, _, _ in rows] == feed.texts
-    # Plain comparison of cursors as text is the order of the feed.
-    cursors = [cursor for cursor, _, _, _ in rows]
-    assert sorted(cursors) == cursors and len(set(cursors)) == len(cursors)
-    print(dict(feed.counts), f"of {feed.transactions} transactions, pages {dict(pages)}")
-    enough(sum((writer.counts for writer in writers), Counter()), MINIMUM)
-    assert pages["while they write"] >= 20
 
 
 def places(connection, options: str) -> Feed:

@@ -251,38 +251,31 @@ def test_many_first_subscriptions_at_once(connect, table):
     assert table.execute(WORKERS).fetchone() == (0,)
 
 
-def test_no_background_process_is_free(connect, table):
+def test_no_background_process_is_free(table, taken_processes):
     """A subscriber says so; event.track() creates the trigger itself."""
     table.execute("create table free (id integer primary key)")
     session = new_session(table)
-    writer = connect(autocommit=False)
-    writer.execute("insert into busy values (1)")
-    most = int(table.execute("show max_worker_processes").fetchone()[0])
-    waiting = []
-    for _ in range(most):
-        connection = connect()
-        connection.execute("set reldiff.track_timeout = '1h'")
-        thread = threading.Thread(target=lambda c=connection: pytest.raises(errors.QueryCanceled, c.execute, SUBSCRIBE, ("busy", session)))
-        thread.start()
-        waiting.append((connection, thread))
-    # The server itself may need some; none is left when no more come.
-    until(lambda: table.execute(WORKERS).fetchone()[0] >= most - 2)
-    time.sleep(0.5)
-    try:
-        table.execute("set reldiff.track_timeout = '200ms'")
-        with pytest.raises(errors.LockNotAvailable) as raised:
-            table.execute(SUBSCRIBE, ("free", session))
-        assert raised.value.diag.message_primary == 'could not start to track table "public.free"'
-        assert raised.value.diag.message_detail == "No background process was free: SHOW max_worker_processes."
-        assert raised.value.diag.message_hint == "SELECT event.track('public.free')"
-        table.execute("select event.track('free')")
+    taken_processes()
+    table.execute("set reldiff.track_timeout = '200ms'")
+    with pytest.raises(errors.LockNotAvailable) as raised:
         table.execute(SUBSCRIBE, ("free", session))
-    finally:
-        for connection, thread in waiting:
-            connection.cancel()
-        for connection, thread in waiting:
-            thread.join()
-    # With nobody waiting for them they end, long before their time is over.
+    assert raised.value.diag.message_primary == 'could not start to track table "public.free"'
+    assert raised.value.diag.message_detail == "No background process was free: SHOW max_worker_processes."
+    assert raised.value.diag.message_hint == "SELECT event.track('public.free')"
+    table.execute("select event.track('free')")
+    table.execute(SUBSCRIBE, ("free", session))
+
+
+def test_whoever_is_cancelled_leaves_no_process(connect, table):
+    """With nobody waiting for them they end, long before their time is over."""
+    writer, waiting = connect(autocommit=False), connect()
+    writer.execute("insert into busy values (1)")
+    waiting.execute("set reldiff.track_timeout = '1h'")
+    thread = threading.Thread(target=lambda: pytest.raises(errors.QueryCanceled, waiting.execute, SUBSCRIBE, ("busy", new_session(table))))
+    thread.start()
+    until(lambda: table.execute(WORKERS).fetchone() == (1,))
+    waiting.cancel()
+    thread.join()
     until(lambda: table.execute(WORKERS).fetchone() == (0,))
     assert log_of_workers() == []
 

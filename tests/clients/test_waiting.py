@@ -244,7 +244,7 @@ def looks(connection) -> int:
     """How often a reader has begun to look, so far: each asks for the session's sets of recipients."""
     connection.execute("select pg_stat_force_next_flush()")
     connection.execute("select pg_stat_clear_snapshot()")
-    index = "event.recipient_set_member_session"
+    index = "event.recipient_set_member_0_session_id_set_id_idx"
     return connection.execute("select pg_stat_get_numscans(%s::regclass)", (index,)).fetchone()[0]
 
 

@@ -28,7 +28,7 @@ def run_tests(outcome, name: str, folder, where: list, server, programs: dict, l
         command += ["-m", "not long"]
     with Cluster(server) as cluster:
         env = dict(cluster.env(), **packages.env, **programs, PYTHONDONTWRITEBYTECODE="1", PG_BINDIR=str(server.bindir))
-        status, output = logged(f"{name}-{server.major}", command, env=env, cwd=folder, timeout=3600 if long else 1800)
+        status, output = logged(f"{name}-{server.major}", command, env=env, cwd=folder, timeout=4 * 3600 if long else 1800)
         if not cluster.alive():
             output += f"\nThe server has gone; the end of its log:\n{cluster.log_tail()}"
     _count(outcome, junit)

@@ -12,7 +12,7 @@ update t set v = 'c';
 commit;
 select count(*), count(distinct at), bool_and(at between :'before' and clock_timestamp()) from events();
 select (event->>'at')::timestamptz = at from events() limit 1;
-update event.transaction set at = '2100-01-01 00:00:00+00';
+update event.transaction_0 set at = '2100-01-01 00:00:00+00';
 insert into t values (3, 'd');
 insert into t values (4, 'e');
 select key, at at time zone 'UTC', event->>'at' from events() where type = 'row_insert' order by cursor;

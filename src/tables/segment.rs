@@ -1,0 +1,375 @@
+//! The segments of the log: `event.segment`, `event.closed_segment` and `event.removed_segment`.
+//!
+//! Segments are numbered without end and live in a ring of tables. The newest one is written to. It is opened under the
+//! commit lock, so that whoever has the lock, or sees a transaction in it, has heard of it. It is closed once nobody who
+//! writes to it is left, and then it never changes until it is removed.
+//!
+//! That log segments are rolled, and the oldest removed as a whole, is how Apache Kafka does it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use pgrx::pg_sys::{Datum, Oid};
+
+use super::registry::{self, find, registry};
+use crate::change::cursor::{Cursor, Position};
+use crate::error::{Error, raise};
+use crate::pg::scan_key::{Key, unsigned};
+use crate::pg::table::{Read, Row, Table};
+use crate::pg::{lock, relation, transaction};
+
+/// So many segments there can be at a time: as many as `sql/tables.sql` has tables for.
+pub const RING: i64 = 4;
+
+const NUMBER: i16 = 1;
+const OPENED_AT: i16 = 2;
+
+const EPOCH: i16 = 2;
+const POSITION: i16 = 3;
+const NONCE: i16 = 4;
+const AT: i16 = 5;
+
+/// The tables of one segment and their indexes. A lock on its log stands for all of them.
+#[derive(Debug)]
+pub struct Tables {
+    pub number: i64,
+    pub recipient_set: Oid,
+    pub recipient_set_id: Oid,
+    pub recipient_set_hash: Oid,
+    pub recipient_set_member: Oid,
+    pub recipient_set_member_session: Oid,
+    pub log: Oid,
+    pub log_order: Oid,
+    pub transaction: Oid,
+    pub transaction_position: Oid,
+    pub transaction_by_set: Oid,
+    pub transaction_set: Oid,
+    pub transaction_set_position: Oid,
+}
+
+impl Tables {
+    fn load(number: i64) -> Option<Self> {
+        let slot = number % RING;
+        let named = |table: &str, index: &str| find(&format!("{table}_{slot}{index}"));
+        Some(Self {
+            number,
+            recipient_set: named("recipient_set", "")?,
+            recipient_set_id: named("recipient_set", "_id_idx")?,
+            recipient_set_hash: named("recipient_set", "_hash_idx")?,
+            recipient_set_member: named("recipient_set_member", "")?,
+            recipient_set_member_session: named("recipient_set_member", "_session_id_set_id_idx")?,
+            log: named("log", "")?,
+            log_order: named("log", "_xid_set_id_command_arrival_idx")?,
+            transaction: named("transaction", "")?,
+            transaction_position: named("transaction", "_epoch_position_idx")?,
+            transaction_by_set: named("transaction", "_set_id_epoch_position_idx")?,
+            transaction_set: named("transaction_set", "")?,
+            transaction_set_position: named("transaction_set", "_set_id_epoch_position_idx")?,
+        })
+    }
+}
+
+/// The newest transaction of what is closed or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct End {
+    pub position: Position,
+    pub nonce: u32,
+    /// Microseconds since 2000-01-01 UTC.
+    pub at: i64,
+}
+
+impl End {
+    /// The cursor after everything of it.
+    pub fn cursor(&self) -> Cursor {
+        Cursor::end_of(self.position, self.nonce)
+    }
+
+    /// `None` for a row without one.
+    fn of(row: &Row) -> Option<Self> {
+        Some(Self {
+            position: Position {
+                lsn: row.unsigned(POSITION)?,
+                epoch: row.int4(EPOCH) as u16,
+            },
+            nonce: row.int4(NONCE) as u32,
+            at: row.int8(AT),
+        })
+    }
+
+    fn values(number: i64, end: Option<Self>) -> [Option<Datum>; 5] {
+        [
+            Some(number.into()),
+            end.map(|end| i32::from(end.position.epoch).into()),
+            end.map(|end| unsigned(end.position.lsn)),
+            end.map(|end| (end.nonce as i32).into()),
+            end.map(|end| end.at.into()),
+        ]
+    }
+}
+
+/// A segment that has not been removed.
+#[derive(Debug)]
+pub struct Segment {
+    pub number: i64,
+    /// Microseconds since 2000-01-01 UTC.
+    pub opened_at: i64,
+    /// Whether somebody may still add to it. If nobody does, its newest transaction, if it has one.
+    pub state: State,
+    tables: RefCell<Option<Rc<Tables>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Open,
+    Closed(Option<End>),
+}
+
+impl Segment {
+    /// Raises 55000 if they are not those that this library knows.
+    pub fn tables(&self) -> Rc<Tables> {
+        self.find_tables()
+            .unwrap_or_else(|| raise(Error::ExtensionOutOfDate))
+    }
+
+    fn find_tables(&self) -> Option<Rc<Tables>> {
+        let known = self.tables.borrow().clone();
+        known.or_else(|| {
+            let tables = Some(Rc::new(Tables::load(self.number)?));
+            self.tables.replace(tables.clone());
+            tables
+        })
+    }
+
+    /// Whether all that it holds is before this position.
+    fn is_before(&self, position: Position) -> bool {
+        match self.state {
+            State::Open => false,
+            State::Closed(end) => end.is_none_or(|end| end.position < position),
+        }
+    }
+}
+
+/// The segments that there are.
+#[derive(Debug)]
+pub struct Ring {
+    /// The oldest first; the last one is written to.
+    pub live: Vec<Segment>,
+    /// The newest transaction that has been removed.
+    pub removed: Option<End>,
+}
+
+impl Ring {
+    fn load() -> Self {
+        let registry = registry();
+        // First: what is removed later is still among the live ones then, and who wants to read it sees to that.
+        let newest = newest_removed(Read::Latest);
+        let (first, removed) = newest.map_or((0, None), |(number, end)| (number + 1, end));
+        let from_first = [Key::int8_at_least(NUMBER, first)];
+        let closed: Vec<(i64, Option<End>)> = rows(
+            registry.closed_segment,
+            registry.closed_segment_number,
+            &from_first,
+            |row| (row.int8(NUMBER), End::of(row)),
+        );
+        let live = rows(
+            registry.segment,
+            registry.segment_number,
+            &from_first,
+            |row| {
+                let number = row.int8(NUMBER);
+                let end = closed.iter().find(|(closed, _)| *closed == number);
+                Segment {
+                    number,
+                    opened_at: row.int8(OPENED_AT),
+                    state: end.map_or(State::Open, |(_, end)| State::Closed(*end)),
+                    tables: RefCell::default(),
+                }
+            },
+        );
+        Self { live, removed }
+    }
+
+    /// The segment that is written to.
+    pub fn active(&self) -> &Segment {
+        self.live
+            .last()
+            .unwrap_or_else(|| raise(Error::ExtensionOutOfDate))
+    }
+}
+
+fn rows<T>(table: Oid, index: Oid, keys: &[Key], read: impl Fn(&Row) -> T) -> Vec<T> {
+    let table = Table::open_to_read(table);
+    let mut scan = table.scan(index, keys, Read::Latest);
+    let mut found = Vec::new();
+    while let Some(row) = scan.next() {
+        found.push(read(&row));
+    }
+    found
+}
+
+/// The last segment that has been removed, with the newest transaction that has been.
+fn newest_removed(read: Read) -> Option<(i64, Option<End>)> {
+    let registry = registry();
+    let table = Table::open_to_read(registry.removed_segment);
+    let mut scan = table.scan(registry.removed_segment_number, &[], read);
+    scan.next_back()
+        .map(|row| (row.int8(NUMBER), End::of(&row)))
+}
+
+/// The newest transaction that has been removed, as this snapshot sees it.
+pub fn removed_end(read: Read) -> Option<End> {
+    newest_removed(read).and_then(|(_, end)| end)
+}
+
+/// A ring, and the registry's generation when it was read.
+type Known = (u64, Rc<Ring>);
+
+thread_local! {
+    static RING_SEEN: RefCell<Option<Known>> = const { RefCell::new(None) };
+    static STALE: Cell<bool> = const { Cell::new(false) };
+    /// The segment that the running transaction writes to, and the nesting level at which it began to.
+    static OWN: RefCell<Option<(i32, Rc<Tables>)>> = const { RefCell::new(None) };
+}
+
+/// The segments as of the last invalidation that this backend has accepted.
+pub fn ring() -> Rc<Ring> {
+    let generation = registry::generation();
+    let seen = RING_SEEN.with_borrow(Clone::clone);
+    if let Some((known, ring)) = seen
+        && known == generation
+        && !STALE.get()
+    {
+        return ring;
+    }
+    STALE.set(false);
+    let ring = Rc::new(Ring::load());
+    RING_SEEN.set(Some((generation, Rc::clone(&ring))));
+    ring
+}
+
+/// Whether our tables are there, so that a transaction can be logged. It can drop the extension after it has made changes,
+/// and somebody can rename its schema: a writer must not fail for that.
+pub fn exists() -> bool {
+    registry::exists()
+        && ring()
+            .live
+            .last()
+            .is_some_and(|active| active.find_tables().is_some())
+}
+
+/// The segments will be read again. Makes no backend call: invalidations come at any time.
+pub fn at_invalidation() {
+    STALE.set(true);
+}
+
+/// The segment that this transaction writes to: the same one to its end. It is not closed before that.
+pub fn own() -> Rc<Tables> {
+    if let Some((_, tables)) = OWN.with_borrow(Clone::clone) {
+        return tables;
+    }
+    loop {
+        let tables = ring().active().tables();
+        // Who closes a segment first opens the next one, and then takes a lock that this one excludes. So there is
+        // nobody to wait for where this is the active one.
+        if !lock::try_relation_row_exclusive(tables.log) && ring().active().number == tables.number
+        {
+            lock::relation_row_exclusive(tables.log);
+        }
+        if ring().active().number == tables.number {
+            OWN.set(Some((transaction::nest_level(), Rc::clone(&tables))));
+            return tables;
+        }
+    }
+}
+
+/// The savepoint that held the lock has given it to its parent.
+pub fn at_sub_commit(level: i32) {
+    OWN.with_borrow_mut(|own| {
+        if let Some((begun, _)) = own
+            && *begun >= level
+        {
+            *begun = level - 1;
+        }
+    });
+}
+
+/// The lock is gone with the savepoint, and so is what was written.
+pub fn at_sub_abort(level: i32) {
+    OWN.with_borrow_mut(|own| own.take_if(|(begun, _)| *begun >= level));
+}
+
+/// The transaction has ended.
+pub fn clear() {
+    OWN.set(None);
+}
+
+/// Segments that a reader has open: none of them is removed meanwhile, whatever its snapshot.
+pub struct Opened {
+    pub segments: Vec<Rc<Tables>>,
+    _kept: Vec<Table>,
+}
+
+/// Opens the segments that can hold transactions from this position on.
+pub fn open_from(position: Position) -> Opened {
+    loop {
+        let ring = ring();
+        let segments: Vec<Rc<Tables>> = ring
+            .live
+            .iter()
+            .filter(|segment| !segment.is_before(position))
+            .map(Segment::tables)
+            .collect();
+        let kept = segments
+            .iter()
+            .map(|tables| Table::open_to_look(tables.log))
+            .collect();
+        // Opening them, this backend has heard of what was removed before.
+        if Rc::ptr_eq(&ring, &self::ring()) {
+            return Opened {
+                segments,
+                _kept: kept,
+            };
+        }
+    }
+}
+
+/// Tells all backends, when this transaction has been committed, that the segments have changed.
+fn announce() {
+    relation::invalidate(registry().segment);
+}
+
+/// Opens a segment. The caller holds the commit lock.
+pub fn insert(number: i64) {
+    announce();
+    Table::open_to_write(registry().segment)
+        .insert_row(&[Some(number.into()), Some(transaction::clock().into())]);
+}
+
+/// Closes a segment. The caller has seen that nobody writes to it any more.
+pub fn close(number: i64, end: Option<End>) {
+    announce();
+    Table::open_to_write(registry().closed_segment).insert_row(&End::values(number, end));
+}
+
+/// Says that a segment has been emptied. `end`: the newest transaction of it and of all before it.
+pub fn remove(number: i64, end: Option<End>) {
+    announce();
+    let registry = registry();
+    let removed = Table::open_to_write(registry.removed_segment);
+    removed.insert_row(&End::values(number, end));
+    // Nobody asks for earlier ones.
+    delete_before(&removed, registry.removed_segment_number, number);
+    let closed = Table::open_to_write(registry.closed_segment);
+    delete_before(&closed, registry.closed_segment_number, number);
+    let segment = Table::open_to_write(registry.segment);
+    delete_before(&segment, registry.segment_number, number);
+}
+
+fn delete_before(table: &Table, index: Oid, number: i64) {
+    let mut scan = table.scan(index, &[], Read::Latest);
+    while let Some(row) = scan.next()
+        && row.int8(NUMBER) < number
+    {
+        table.delete_unless_busy(row.id);
+    }
+}
