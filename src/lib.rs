@@ -51,6 +51,7 @@ extension_sql_file!(
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     gucs::init();
+    pg::fault::init();
     tables::invalidation::init();
     capture::init(session::cover);
     session::init(capture::missed);

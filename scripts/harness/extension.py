@@ -17,9 +17,10 @@ def headers_of(server: Server) -> Server:
     return copy_of(server, "unit")
 
 
-def install(source: Server, into: Server, *, release: bool = False, root: Path = ROOT, headers: Server = None) -> None:
-    """Build the tree at `root` for `source` and install it into `into`, a copy of the same server."""
-    command = [toolchain.cargo_pgrx(), "pgrx", "install", "--pg-config", into.pg_config, *features(source)]
+def install(source: Server, into: Server, *, release: bool = False, root: Path = ROOT, headers: Server = None,
+            more: tuple = ()) -> None:
+    """Build the tree at `root` for `source`, with `more` features, and install it into `into`, a copy of the same server."""
+    command = [toolchain.cargo_pgrx(), "pgrx", "install", "--pg-config", into.pg_config, *features(source, *more)]
     if release:
         command.append("--release")
     env = toolchain.cargo_env(headers or headers_of(source))

@@ -6,7 +6,7 @@ from . import debian, extension, servers, toolchain
 from .paths import ROOT, supported_majors
 from .report import suite
 from .run import Trouble, say
-from .suites import SUITES
+from .suites import BUILD_FOR_THEMSELVES, SUITES
 
 # The oldest major that is supported is the one that `make test` adds to the embedded one.
 SECOND = min(supported_majors())
@@ -54,7 +54,7 @@ def _run_on(source, suites: dict, only, long: bool) -> list:
     for name, function in suites.items():
         with suite(name, source) as outcome:
             outcomes.append(outcome)
-            if name == "unit":
+            if name in BUILD_FOR_THEMSELVES:
                 function(outcome, ROOT, source, None, only, long)
                 continue
             if not tried:

@@ -102,7 +102,7 @@ def all_system() -> list:
 
 
 def copy_of(server: Server, purpose: str) -> Server:
-    """A copy of `server` for one purpose: unit, main, mutants, bench."""
+    """A copy of `server` for one purpose: unit, main, faults, mutants, bench."""
     parts = {name: server.ask(name) for name in ("bindir", "pkglibdir", "sharedir", "pkgincludedir")}
     home = Path(os.path.commonpath(list(parts.values())))
     # Wheels keep their libraries two folders up, in NAME.libs: the copy keeps two folders of the path.

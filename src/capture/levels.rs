@@ -13,6 +13,7 @@ use crate::change::lineage::{self, Lineage};
 use crate::change::matching::WatchedColumns;
 use crate::change::operation::{ColumnNumber, SessionId};
 use crate::change::recipients::Recipients;
+use crate::pg::fault;
 use crate::pg::inheritance::{self, Ancestor};
 use crate::pg::trigger::{self, After, Fires, Trigger};
 use crate::pg::{relation as catalog, tuple};
@@ -67,6 +68,7 @@ impl Levels {
         ask: impl Fn(&Level) -> Option<(Rc<Recipients>, T)>,
         mut tell: impl FnMut(&Level, &Rc<Recipients>, T),
     ) {
+        fault::point("match");
         if !self.is_shared {
             for level in &self.levels {
                 if let Some((recipients, known)) = ask(level)

@@ -16,6 +16,7 @@ use crate::change::operation::Operation;
 use crate::change::outbox::{self, Moment};
 use crate::change::recipients::Recipients;
 use crate::gucs;
+use crate::pg::fault;
 use crate::pg::pinned::PinnedSettings;
 use crate::pg::transaction::nest_level;
 use crate::tables::subscription;
@@ -37,6 +38,7 @@ pub unsafe extern "C-unwind" fn capture_row(fcinfo: pg_sys::FunctionCallInfo) ->
     // slots stay until we return. The levels are those of the slots' relation.
     unsafe {
         let trigger = protocol::trigger_data(fcinfo, protocol::Kind::Row);
+        fault::point("trigger");
         if !gucs::CAPTURE.get() {
             gap::note((*(*trigger).tg_relation).rd_id);
             return Datum::null();

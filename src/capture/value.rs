@@ -10,7 +10,7 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use crate::change::json::{Object, array, string};
 use crate::pg::bytes::Array;
 use crate::pg::output::{Trust, canonical, trust};
-use crate::pg::{argument, bytes, compat, subtransaction};
+use crate::pg::{argument, bytes, compat, fault, subtransaction};
 
 /// How the values of a type become JSON.
 #[derive(Clone, Debug)]
@@ -63,6 +63,7 @@ impl Renderer {
     /// # Safety
     /// The value is of the type that the renderer was made for.
     pub unsafe fn render(&self, value: Datum, out: &mut Vec<u8>, most: usize) -> bool {
+        fault::point("value");
         match self {
             Self::Bool => out.extend_from_slice(if value.value() != 0 {
                 b"true"

@@ -9,6 +9,7 @@ use super::interned;
 use crate::change::inline;
 use crate::change::outbox::Changes;
 use crate::change::recipients::Recipients;
+use crate::pg::fault;
 use crate::tables::log::Log;
 use crate::tables::segment::Tables;
 use crate::tables::transaction::Contents;
@@ -17,6 +18,7 @@ use crate::tables::transaction::Contents;
 /// recipients.
 pub fn small(segment: &Tables, changes: &Changes) -> Option<Contents> {
     let (first, _) = changes.iter().next()?;
+    fault::point("append");
     let alike = changes.iter().all(|(change, _)| {
         change.relation == first.relation && change.recipients == first.recipients
     });
@@ -40,6 +42,7 @@ pub fn small(segment: &Tables, changes: &Changes) -> Option<Contents> {
 pub fn append(segment: &Tables, changes: &Changes, epoch: u16, xid: u64) -> BTreeSet<i64> {
     let log = Log::open(segment, epoch, xid);
     let mut append = log.append();
+    fault::point("append");
     let mut sets = BTreeSet::new();
     // Neighbours mostly concern the same recipients.
     let mut last: Option<(*const Recipients, i64)> = None;

@@ -4,8 +4,8 @@
 //! counts the starts of subtransactions: each change carries its nesting level.
 //!
 //! Order at commit: deferred triggers, then PRE_COMMIT, then the server's own notification step, then the
-//! commit itself. An ERROR in PRE_COMMIT aborts cleanly. One in COMMIT would be a PANIC: nothing is done there
-//! but clearing vectors and setting latches.
+//! commit itself. An ERROR in PRE_COMMIT aborts cleanly. One in COMMIT would be a PANIC, and so would be a lack of memory: nothing
+//! is done there but clearing vectors and setting latches, which allocates nothing, and what is raised nevertheless stays there.
 
 use std::cell::Cell;
 
@@ -18,10 +18,11 @@ use crate::change::replay::{self, Replay, Replays};
 use crate::change::{gaps, outbox};
 use crate::error::{Error, raise};
 use crate::gucs;
+use crate::pg::report::never_raise;
 use crate::pg::transaction::{
-    ActiveSnapshot, accept_invalidations, nest_level, top_xid, wal_position,
+    ActiveSnapshot, accept_invalidations, is_exiting, nest_level, top_xid, wal_position,
 };
-use crate::pg::{lock, worker};
+use crate::pg::{fault, lock, worker};
 use crate::tables::transaction::{self, Feed};
 use crate::tables::{commit_lock, maintenance, segment, wakeups};
 
@@ -59,10 +60,13 @@ unsafe extern "C-unwind" fn at_transaction_event(
         XactEvent::XACT_EVENT_PRE_COMMIT => pre_commit(),
         XactEvent::XACT_EVENT_PRE_PREPARE => pre_prepare(),
         XactEvent::XACT_EVENT_COMMIT => {
-            interned::at_commit();
-            wakeups::at_commit();
-            clear();
+            never_raise(|| fault::point("commit_callback"));
+            never_raise(interned::at_commit);
+            never_raise(wakeups::at_commit);
+            never_raise(clear);
         }
+        // What is in the process's own memory goes with it, and it may have ended in the middle of a change to that.
+        XactEvent::XACT_EVENT_ABORT if is_exiting() => {}
         XactEvent::XACT_EVENT_ABORT | XactEvent::XACT_EVENT_PREPARE => {
             clear();
             rolled_back();
@@ -89,6 +93,7 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
             replay::with(|replays| replays.at_sub_commit(level));
             gaps::with(|gaps| gaps.at_sub_commit(level));
         }
+        SubXactEvent::SUBXACT_EVENT_ABORT_SUB if is_exiting() => {}
         SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             spill::at_sub_abort(level);
             segment::at_sub_abort(level);
@@ -154,7 +159,9 @@ fn pre_commit() {
     let flushed = has_events.then(flush);
     let segment = segment::own();
     // The last lock but NOTIFY's own, and held until the commit is visible to all.
+    fault::point("before_lock");
     commit_lock::take();
+    fault::point("after_lock");
     let has_skipped = send_replays(&replays);
     if flushed.is_none() && !has_skipped {
         return;
@@ -166,6 +173,7 @@ fn pre_commit() {
     placed.has_skips |= has_skipped;
     placed.has_skips = flushed.notifications.send(&placed, placed.has_skips);
     transaction::insert(&feed, &placed, flushed.noted, &flushed.contents);
+    fault::point("pre_commit_end");
 }
 
 /// Whether some replay was skipped.

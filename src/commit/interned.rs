@@ -49,7 +49,11 @@ pub fn id(segment: &Tables, recipients: &Rc<Recipients>) -> i64 {
     // What is found may be this transaction's own, so it is not trusted any longer than that.
     let id = recipient_set::find(segment, recipients)
         .unwrap_or_else(|| recipient_set::insert(segment, recipients));
-    INTERNED.with_borrow_mut(|interned| interned.own.insert(Rc::clone(recipients), id));
+    INTERNED.with_borrow_mut(|interned| {
+        interned.own.insert(Rc::clone(recipients), id);
+        // The commit must not ask for memory.
+        interned.known.reserve(interned.own.len());
+    });
     id
 }
 

@@ -7,7 +7,7 @@
 
 use crate::change::cursor::Position;
 use crate::change::event::Source;
-use crate::pg::transaction;
+use crate::pg::{fault, transaction};
 use crate::tables::skipped;
 use crate::tables::transaction::{Feed, Placed};
 
@@ -21,6 +21,7 @@ pub fn next(feed: &Feed, epoch: u16, source: Source) -> Placed {
         || (0, i64::MIN, skipped::any()),
         |before| (before.position.lsn, before.at, before.has_skips),
     );
+    fault::point("position");
     Placed {
         position: Position {
             epoch,

@@ -3,6 +3,7 @@
 use crate::change::cursor::Cursor;
 use crate::change::operation::SessionId;
 use crate::error::{Error, raise};
+use crate::pg::fault;
 use crate::pg::table::Read;
 use crate::tables::session::{self, Session};
 use crate::tables::{lost_event, segment, session_expiry, transaction};
@@ -79,5 +80,6 @@ pub fn acknowledge(session: &Session, cursor: Cursor) -> Cursor {
     if cursor > before {
         session::acknowledge(session.id, cursor);
     }
+    fault::point("ack");
     cursor.max(before)
 }

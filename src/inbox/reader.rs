@@ -21,7 +21,7 @@ use crate::error::{Error, raise};
 use crate::pg::relation::Glimpse;
 use crate::pg::table::Read;
 use crate::pg::transaction::utc_text;
-use crate::pg::{relation, role};
+use crate::pg::{fault, relation, role};
 use crate::tables::log::{Entry, Merge};
 use crate::tables::lost_event::Lost;
 use crate::tables::permission_loss::Withheld;
@@ -257,6 +257,7 @@ impl Reader {
     /// have gone since: so few more than the events that are wanted are needed.
     fn transactions(&self, from: Position, wanted: usize) -> (BTreeMap<Position, Concerned>, bool) {
         let limit = wanted.saturating_add(2).min(CHUNK);
+        fault::point("page_read");
         let mut found: BTreeMap<Position, Concerned> = BTreeMap::new();
         let mut horizon = None;
         for &(segment, set) in &self.sets {

@@ -11,7 +11,7 @@ use crate::change::record::Record;
 use crate::gucs;
 use crate::pg::table::Read;
 use crate::pg::transaction::clock;
-use crate::pg::{command, lock, role};
+use crate::pg::{command, fault, lock, role};
 use crate::tables::lost_event::{self, Lost};
 use crate::tables::segment::{self, End, RING, Segment, State, Tables};
 use crate::tables::transaction::OfSet;
@@ -79,6 +79,7 @@ pub fn remove_oldest() -> bool {
     if !locked.into_iter().all(lock::try_relation_access_exclusive) {
         return false;
     }
+    fault::point("retention");
     let end = end.max(ring.removed);
     if let Some(end) = end {
         tell(&last, end);

@@ -1,6 +1,9 @@
 //! Safe fronts of the backend: what the rest of the extension may call without knowing how the server
 //! does it. Nothing here knows of sessions, subscriptions or events.
 
+// The pure tests have no server that could be told.
+#[cfg(not(test))]
+mod allocator;
 pub mod argument;
 pub mod bytes;
 pub mod catalog;
@@ -9,6 +12,9 @@ pub mod compat;
 pub mod deadline;
 pub mod dropped;
 pub mod event_trigger;
+pub mod fault;
+#[cfg(feature = "fault_points")]
+mod fault_kind;
 pub mod ffi;
 pub mod function;
 pub mod inheritance;

@@ -1,6 +1,6 @@
 //! LISTEN and NOTIFY.
 
-use super::{compat, ffi};
+use super::{compat, fault, ffi};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 
@@ -11,6 +11,7 @@ pub fn payload(bytes: Vec<u8>) -> CString {
 
 /// Queues a notification for the commit of this transaction. The payload is at most 7,999 bytes long.
 pub fn notify(channel: &CStr, payload: &CStr) {
+    fault::point("notify");
     // SAFETY: both are NUL-terminated; events are sent inside a transaction.
     unsafe { ffi::async_notify(channel.as_ptr(), payload.as_ptr()) }
 }

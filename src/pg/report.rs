@@ -3,6 +3,7 @@
 use pgrx::pg_sys::{self, panic::ErrorReport};
 use std::cell::RefCell;
 use std::ffi::{CString, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The object that an error is about. Drivers show these as separate fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,4 +65,31 @@ unsafe extern "C-unwind" fn set_fields(_: *mut c_void) {
             }
         }
     });
+}
+
+/// Runs what must not raise, because an ERROR there would restart the server: what is raised becomes a warning.
+pub fn never_raise(body: impl FnOnce()) {
+    if raises(body) {
+        raises(|| pgrx::warning!("pg_reldiff has failed where nothing may fail, and goes on"));
+    }
+}
+
+/// Whether this raises; interrupts are as they were.
+fn raises(body: impl FnOnce()) -> bool {
+    // SAFETY: variables of this backend.
+    let (all, cancel) = unsafe {
+        (
+            pg_sys::InterruptHoldoffCount,
+            pg_sys::QueryCancelHoldoffCount,
+        )
+    };
+    let raised = catch_unwind(AssertUnwindSafe(body)).is_err();
+    if raised {
+        // SAFETY: as above. An ERROR forgets that interrupts are held off, which whoever calls us counts on.
+        unsafe {
+            pg_sys::InterruptHoldoffCount = all;
+            pg_sys::QueryCancelHoldoffCount = cancel;
+        }
+    }
+    raised
 }

@@ -169,6 +169,12 @@ pub fn accept_invalidations() {
     unsafe { pg_sys::AcceptInvalidationMessages() }
 }
 
+/// Whether the process is ending.
+pub fn is_exiting() -> bool {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::proc_exit_inprogress }
+}
+
 /// Whether the server is a standby.
 pub fn is_standby() -> bool {
     // SAFETY: reads shared memory.

@@ -5,6 +5,10 @@ the server as given, `server` the private copy with the extension in it, `only` 
 None. `make mutants` calls the same functions with a name.
 """
 
-from . import clients, docs, isolation, regress, unit
+from . import clients, docs, faults, isolation, regress, unit
 
-SUITES = {"unit": unit.run, "regress": regress.run, "isolation": isolation.run, "clients": clients.run, "docs": docs.run}
+SUITES = {"unit": unit.run, "regress": regress.run, "isolation": isolation.run, "clients": clients.run, "docs": docs.run,
+          "faults": faults.run}
+
+# These need another build of the extension than the rest, and make it.
+BUILD_FOR_THEMSELVES = ("unit", "faults")

@@ -9,21 +9,26 @@ from ..run import Trouble, logged, tail
 
 
 def run(outcome, tree, source, server, only=None, long=False) -> None:
+    folder = tree / "tests" / "clients"
+    # Those of the folder are for another library.
+    options = [] if only else [f"--ignore={folder / 'faults'}"]
+    run_tests(outcome, "clients", folder, [folder / only if only else folder, *options], server, _programs(outcome), long)
+
+
+def run_tests(outcome, name: str, folder, where: list, server, programs: dict, long: bool) -> None:
+    """pytest with the fixtures of `folder`."""
     packages = toolchain.packages()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    junit = RESULTS / f"clients-{server.major}.xml"
+    junit = RESULTS / f"{name}-{server.major}.xml"
     junit.unlink(missing_ok=True)
-    folder = tree / "tests" / "clients"
     # What a test prints, the counts of an oracle above all, stands in the results of those that pass, too.
     command = [packages.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}",
-               "-o", "junit_logging=system-out", "--rootdir", folder,
-               folder / only if only else folder]
+               "-o", "junit_logging=system-out", "--rootdir", folder, *where]
     if not long:
         command += ["-m", "not long"]
-    programs = _programs(outcome)
     with Cluster(server) as cluster:
         env = dict(cluster.env(), **packages.env, **programs, PYTHONDONTWRITEBYTECODE="1", PG_BINDIR=str(server.bindir))
-        status, output = logged(f"clients-{server.major}", command, env=env, cwd=folder, timeout=4 * 3600 if long else 1800)
+        status, output = logged(f"{name}-{server.major}", command, env=env, cwd=folder, timeout=4 * 3600 if long else 1800)
         if not cluster.alive():
             output += f"\nThe server has gone; the end of its log:\n{cluster.log_tail()}"
     _count(outcome, junit)

@@ -1,0 +1,225 @@
+//! What goes wrong at a fault point; see [`super::fault`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::time::Duration;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::waiting;
+
+/// The points, in the order of a change's life.
+const POINTS: [&str; 13] = [
+    // capture: a row trigger has fired; it is asked whom a change concerns; a value is rendered.
+    "trigger",
+    "match",
+    "value",
+    // commit: the changes go to the log or into the transaction's row; the commit lock; the place in the feed; each notification;
+    // the last thing before the server's own work; the transaction is visible to all.
+    "append",
+    "before_lock",
+    "after_lock",
+    "position",
+    "notify",
+    "pre_commit_end",
+    "commit_callback",
+    // inbox: the next transactions of a reader; an acknowledgement is stored; a part of the log is to be emptied.
+    "page_read",
+    "ack",
+    "retention",
+];
+
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// An ERROR of the extension.
+    Error,
+    /// A panic of Rust.
+    Panic,
+    /// The server has no memory: an ERROR that jumps over C frames.
+    Memory,
+    /// Rust has no memory, at the next allocation, or so many later: `heap+20`.
+    Heap(u32),
+    /// The query is cancelled, the next time that interrupts are looked for.
+    Cancel,
+    /// The connection is ended, the next time that interrupts are looked for.
+    Terminate,
+    /// It waits until it is cancelled, or for a moment where that is impossible.
+    Sleep,
+}
+
+impl Kind {
+    fn named(name: &str) -> Option<Self> {
+        if let Some(later) = name.strip_prefix("heap+") {
+            return later.parse().ok().map(Self::Heap);
+        }
+        Some(match name {
+            "error" => Self::Error,
+            "panic" => Self::Panic,
+            "memory" => Self::Memory,
+            "heap" => Self::Heap(0),
+            "cancel" => Self::Cancel,
+            "terminate" => Self::Terminate,
+            "sleep" => Self::Sleep,
+            _ => return None,
+        })
+    }
+
+    fn happen(self, point: &str) {
+        match self {
+            Self::Error => error!("fault at {point}"),
+            Self::Panic => panic!("fault at {point}"),
+            // SAFETY: the server raises: no machine has so much.
+            Self::Memory => unsafe {
+                pg_sys::MemoryContextAllocHuge(pg_sys::CurrentMemoryContext, usize::MAX / 4);
+            },
+            Self::Heap(later) => ALLOCATIONS.set(Some(later)),
+            // SAFETY: flags that the server's own signal handlers set.
+            Self::Cancel => unsafe {
+                pg_sys::QueryCancelPending = 1;
+                pg_sys::InterruptPending = 1;
+            },
+            // SAFETY: as above.
+            Self::Terminate => unsafe {
+                pg_sys::ProcDiePending = 1;
+                pg_sys::InterruptPending = 1;
+            },
+            Self::Sleep => loop {
+                waiting::sleep(Duration::from_millis(100));
+                // SAFETY: reads a variable of the backend.
+                if unsafe { pg_sys::InterruptHoldoffCount } > 0 {
+                    break;
+                }
+            },
+        }
+    }
+}
+
+/// What is to happen, and where.
+struct Armed {
+    point: &'static str,
+    kind: Kind,
+    /// How often the backend still comes there before it happens.
+    before: u32,
+}
+
+impl Armed {
+    fn parse(setting: &str) -> Option<Self> {
+        let mut parts = setting.split(':');
+        let point = parts.next()?;
+        let armed = Self {
+            point: POINTS.into_iter().find(|one| *one == point)?,
+            kind: Kind::named(parts.next().unwrap_or("error"))?,
+            before: parts
+                .next()
+                .unwrap_or("1")
+                .parse::<u32>()
+                .ok()?
+                .checked_sub(1)?,
+        };
+        parts.next().is_none().then_some(armed)
+    }
+}
+
+static FAULT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+thread_local! {
+    static ARMED: RefCell<Option<Armed>> = const { RefCell::new(None) };
+    /// How often this backend has come to each point, and how often something happened there.
+    static HITS: RefCell<BTreeMap<&'static str, (u64, u64)>> = const { RefCell::new(BTreeMap::new()) };
+    /// How many allocations still succeed before one fails.
+    static ALLOCATIONS: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Defines the setting; called once per backend.
+pub fn init() {
+    // SAFETY: the hooks are guarded.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"reldiff.fault",
+            c"What goes wrong, and where.",
+            c"For tests: POINT, POINT:KIND or POINT:KIND:TIME.",
+            &FAULT,
+            GucContext::Suset,
+            GucFlags::default(),
+            Some(check),
+            Some(assign),
+            None,
+        );
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn check(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: the server's pointer to the new value, which is NUL-terminated.
+    let value = unsafe { text(*value) };
+    value.is_empty() || Armed::parse(&value).is_some()
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn assign(value: *const c_char, _extra: *mut c_void) {
+    // SAFETY: as above.
+    let value = unsafe { text(value) };
+    ALLOCATIONS.set(None);
+    ARMED.set(Armed::parse(&value));
+}
+
+/// # Safety
+/// Null, or NUL-terminated.
+unsafe fn text(value: *const c_char) -> String {
+    if value.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(value) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Here something can go wrong.
+pub fn point(name: &'static str) {
+    assert!(POINTS.contains(&name), "{name} is among the points");
+    let armed = ARMED.with_borrow_mut(|armed| match armed {
+        Some(here) if here.point == name && here.before > 0 => {
+            here.before -= 1;
+            None
+        }
+        Some(here) if here.point == name => armed.take(),
+        _ => None,
+    });
+    HITS.with_borrow_mut(|hits| {
+        let (come, happened) = hits.entry(name).or_default();
+        *come += 1;
+        *happened += u64::from(armed.is_some());
+    });
+    if let Some(armed) = armed {
+        armed.kind.happen(name);
+    }
+}
+
+/// Whether this allocation is to fail.
+#[cfg(not(test))]
+pub fn no_memory() -> bool {
+    let left = ALLOCATIONS.get();
+    if let Some(left) = left {
+        ALLOCATIONS.set(left.checked_sub(1));
+    }
+    left == Some(0)
+}
+
+/// A line for each point: how often this backend has come there, and how often something happened.
+#[pg_extern(sql = false)]
+fn fault_hits() -> String {
+    let line = |point| {
+        let hits = HITS.with_borrow(|hits| hits.get(point).copied());
+        let (come, happened) = hits.unwrap_or_default();
+        format!("{point} {come} {happened}\n")
+    };
+    POINTS.map(line).concat()
+}

@@ -1,0 +1,342 @@
+"""Something goes wrong at each fault point of src/pg/fault_kind.rs, in each way, in transactions of each shape.
+
+Whatever it is, the client gets a clean error or nothing, the server stays, no lock is left, the next writer goes on, the log equals the
+table, and listeners have heard of what was committed and of nothing else.
+"""
+
+import threading
+import time
+from collections import Counter
+
+import psycopg
+import pytest
+
+from replay import Copy, Feed
+from wire import Listener, events, new_session, parse
+
+# What the client may be told. None: nothing, since it made no difference.
+TOLD = {
+    "error": {"XX000"},
+    "panic": {"XX000"},
+    "memory": {"53200"},
+    "heap": {"53200", None},
+    "cancel": {"57014", None},
+    "terminate": {"57P01", None},
+    "sleep": {"57014"},
+}
+# They end the connection.
+FATAL = ("heap", "terminate")
+# The transaction is committed when the backend comes here: nothing of it can fail any more.
+COMMITTED = "commit_callback"
+IDLE = psycopg.pq.TransactionStatus.IDLE
+
+tally = Counter()
+
+
+class Scene:
+    """A watched table, somebody who has read its events from the first one on, and somebody who hears them."""
+
+    def __init__(self, dsn):
+        self.dsn, self.number, self.next = dsn, 0, 1_000_000_000
+        # These two stay: when the server goes, they do.
+        self.observer = self.open()
+        self.listener = Listener(self.open())
+        self.observer.execute("create table t (id integer primary key, v text, w text)")
+        self.observer.execute("create function fault_hits() returns text language c as '$libdir/pg_reldiff', 'fault_hits_wrapper'")
+        self.session = new_session(self.observer, "t")
+        self.listener.listen(self.session)
+        self.feed = Feed(self.session, Copy("public.t", ["id"]))
+        self.heard, self.told = set(), []
+        self.writer = None
+
+    def open(self):
+        return psycopg.connect(self.dsn, autocommit=True)
+
+    def start(self):
+        """The writer of the next case, as good as new."""
+        if self.writer is None or self.writer.closed:
+            self.writer = self.open()
+            self.warnings = []
+            self.writer.add_notice_handler(self._notice)
+            # Everything is told one by one, and few changes are too many to keep in memory.
+            for setting in ("notify_limit = 0", "notify_bytes = '64MB'", "outbox_memory = '64kB'"):
+                self.writer.execute(f"set reldiff.{setting}")
+            self.writer.execute(f"set reldiff.session = '{self.session}'")
+        # A rollback would bring back what the case before has set.
+        self.writer.execute("set reldiff.fault = ''")
+        self.warnings.clear()
+        self.number += 10_000
+        return self.writer
+
+    def _notice(self, notice) -> None:
+        # The end of a connection that nobody uses at the moment comes as a notice, too.
+        if notice.severity_nonlocalized == "WARNING":
+            self.warnings.append(notice.message_primary)
+
+    def hits(self, connection) -> dict:
+        """By point: how often the backend has come there, how often something happened."""
+        text, = connection.execute("select fault_hits()").fetchone()
+        lines = [line.split() for line in text.splitlines()]
+        return {point: (int(come), int(happened)) for point, come, happened in lines}
+
+    def check(self, ended) -> None:
+        """What holds after everything. `ended`: the process of a connection that was lost."""
+        wait_for(lambda: not self.observer.execute("select from pg_stat_activity where pid = %s", (ended,)).fetchall())
+        assert not self.observer.execute("""select pid, locktype, mode from pg_locks where pid <> pg_backend_pid()
+            and (locktype = 'object' or relation::regclass::text ~ '^event\\.')""").fetchall(), "a lock is left"
+        # The next writers, this one among them if it still has its connection.
+        for connection in (self.observer, self.writer):
+            if not connection.closed:
+                self.next += 1
+                connection.execute("insert into t values (%s, 'next')", (self.next,))
+        told = len(self.feed.texts)
+        while self.feed.read(self.observer, 1000):
+            pass
+        self.feed.compare(self.observer)
+        heard = {event["cursor"] for event in self.listener.events()}
+        expected = {parse(text)["cursor"] for text in self.feed.texts[told:]}
+        assert heard - self.heard - expected == set(), "something was heard that nobody committed"
+        assert expected - heard == set(), "something was committed and not heard"
+        self.heard |= expected
+        self.observer.execute("select event.ack(%s, %s)", (self.feed.cursor, self.session))
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+# The shapes: each arms the fault where it begins to matter, and does not look what became of it.
+
+def plain(connection, first: int, arm) -> None:
+    connection.execute("insert into t values (%s, 'a', 'b')", (first,))
+    arm()
+    connection.execute("update t set v = 'c', w = 'd' where id = %s", (first,))
+
+
+def savepoint(connection, first: int, arm) -> None:
+    """The client goes back to its savepoint after an error, and commits."""
+    connection.execute("begin")
+    connection.execute("insert into t values (%s, 'before')", (first,))
+    arm()
+    connection.execute("savepoint s")
+    try:
+        connection.execute("insert into t values (%s, 'inside')", (first + 1,))
+        connection.execute("update t set v = 'c' where id = %s", (first,))
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        connection.execute("rollback to s")
+        connection.execute("insert into t values (%s, 'after')", (first + 2,))
+        connection.execute("commit")
+        raise
+    connection.execute("commit")
+
+
+def spilled(connection, first: int, arm) -> None:
+    arm()
+    with connection.transaction():
+        connection.execute("insert into t select n, repeat('x', 3000), 'y' from generate_series(%s::integer, %s::integer) n", (first, first + 40))
+        connection.execute("update t set v = w, w = v where id between %s and %s", (first, first + 10))
+        connection.execute("delete from t where id between %s and %s", (first, first + 40))
+
+
+def attached(connection, first: int, arm) -> None:
+    """The writer hears of its changes, too, behind what the session has not read yet."""
+    connection.execute("insert into t values (%s, 'unread')", (first,))
+    arm()
+    with connection.transaction():
+        connection.execute("select event.session_attach(current_setting('reldiff.session')::uuid)")
+        connection.execute("insert into t values (%s, 'a')", (first + 1,))
+
+
+def reading(connection, first: int, arm) -> None:
+    connection.execute("insert into t values (%s, 'unread')", (first,))
+    arm()
+    connection.execute("select event.feed(current_setting('reldiff.session')::uuid)")
+    connection.execute("select event.ack(cursor) from event.events()")
+
+
+SHAPES = (plain, savepoint, spilled, attached, reading)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """In a database that goes with the cluster: dropping it would wait for a page that nobody will ever release."""
+    with psycopg.connect(dbname="postgres", autocommit=True) as admin:
+        admin.execute("create database faults template template0")
+    with psycopg.connect(dbname="faults", autocommit=True) as connection:
+        connection.execute("create extension pg_reldiff")
+        # Some servers come without it.
+        if connection.execute("select from pg_available_extensions where name = 'pg_buffercache'").fetchall():
+            connection.execute("create extension pg_buffercache")
+    return Scene("dbname=faults")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(scene):
+    yield
+    if scene.observer.execute("select to_regclass('pg_buffercache')").fetchone()[0] is None:
+        return
+    wait_for(lambda: not scene.observer.execute("select from pg_buffercache where pinning_backends > 0").fetchall())
+
+
+@pytest.fixture(scope="module")
+def come(scene) -> dict:
+    """How often each shape comes to each point, when nothing goes wrong."""
+    counts = {}
+    for shape in SHAPES:
+        writer = scene.start()
+        before = {}
+        shape(writer, scene.number, lambda: before.update(scene.hits(writer)))
+        after = scene.hits(writer)
+        counts[shape] = {point: after[point][0] - before[point][0] for point in after if after[point][0] > before[point][0]}
+        scene.check(None)
+    return counts
+
+
+def one(scene, shape, point: str, kind: str, nth: int) -> None:
+    """One case."""
+    writer = scene.start()
+    pid = writer.info.backend_pid
+    happened = scene.hits(writer)[point][1]
+    arm = lambda: writer.execute(f"set reldiff.fault = '{point}:{kind}:{nth}'")  # noqa: E731
+    waker = threading.Thread(target=wake, args=(scene.dsn, pid)) if kind == "sleep" and point != COMMITTED else None
+    if waker:
+        waker.start()
+    try:
+        shape(writer, scene.number, arm)
+        told = None
+    except psycopg.Error as error:
+        told = state_of(error)
+    if waker:
+        waker.join()
+    assert told in (TOLD[kind] if point != COMMITTED else {None, *TOLD[kind]} if kind in FATAL else {None}), told
+    if kind in FATAL:
+        # At the latest now: memory and interrupts are not asked for everywhere.
+        if not writer.closed:
+            with pytest.raises(psycopg.OperationalError) as late:
+                scene.hits(writer)
+            told = told or state_of(late.value)
+        assert writer.closed and told in TOLD[kind], told
+    else:
+        if writer.info.transaction_status != IDLE:
+            writer.execute("rollback")
+        assert scene.hits(writer)[point][1] == happened + 1, "nothing happened"
+    failed = point == COMMITTED and kind in ("error", "panic", "memory")
+    assert scene.warnings == (["pg_reldiff has failed where nothing may fail, and goes on"] if failed else [])
+    if failed:
+        # The connection still listens to who wants it to stop.
+        writer.execute("set statement_timeout = '10ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            writer.execute("select pg_sleep(10)")
+        writer.execute("reset statement_timeout")
+    tally[point, kind] += 1
+    scene.check(pid if writer.closed else None)
+
+
+def state_of(error):
+    """None where the connection was closed before libpq had read why."""
+    if error.sqlstate or "server closed the connection unexpectedly" in str(error):
+        return error.sqlstate
+    return {"FATAL:  out of memory": "53200"}.get(str(error).splitlines()[0], str(error))
+
+
+def wake(dsn: str, pid: int) -> None:
+    """Cancel what the writer does, once it sleeps."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        wait_for(lambda: connection.execute("select from pg_stat_activity where pid = %s and wait_event_type = 'Extension'",
+                                            (pid,)).fetchall())
+        connection.execute("select pg_cancel_backend(%s)", (pid,))
+
+
+@pytest.mark.parametrize("kind", TOLD)
+def test_faults_are_clean_errors_or_harmless(scene, come, kind):
+    for shape in SHAPES:
+        for point, count in come[shape].items():
+            # The first time, and in the middle of many.
+            for nth in {1, count // 2 + 1}:
+                try:
+                    one(scene, shape, point, kind, nth)
+                except Exception as error:
+                    raise AssertionError(f"{shape.__name__}, {point}:{kind}:{nth}") from error
+
+
+@pytest.mark.parametrize("kind", TOLD)
+def test_faults_of_retention(dsn, kind):
+    """In the background process that removes old events: the next one does what this one has left undone."""
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        database = dsn.removeprefix("dbname=")
+        for setting in ("retention = '1s'", "maintenance_interval = 0", f"fault = 'retention:{kind}'"):
+            admin.execute(f"alter database {database} set reldiff.{setting}")
+        admin.execute("create table t (id integer primary key)")
+        session = new_session(admin, "t")
+        admin.execute("insert into t values (1)")
+        time.sleep(1.1)
+        process = "select pid from pg_stat_activity where datname = current_database() and backend_type <> 'client backend'"
+        waker = threading.Thread(target=wake_process, args=(dsn, process)) if kind == "sleep" else None
+        if waker:
+            waker.start()
+        admin.execute("select event.maintain()")
+        if waker:
+            waker.join()
+        wait_for(lambda: not admin.execute(process).fetchall())
+        removed = admin.execute("select from event.removed_segment").rowcount
+        # Where interrupts are not looked for, nothing has happened.
+        assert removed == 0 or None in TOLD[kind] and kind != "heap"
+        assert len(events(admin, session)) == 1
+        admin.execute(f"alter database {database} reset reldiff.fault")
+        admin.execute("select event.maintain()")
+        assert admin.execute("select from event.removed_segment").rowcount == 1
+        admin.execute("insert into t values (2)")
+        assert [event["type"] for event in events(admin, session)] == ["overflow", "row_insert"]
+        tally["retention", kind] += 1
+
+
+def wake_process(dsn: str, process: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        wait_for(lambda: connection.execute(f"{process} and wait_event_type = 'Extension'").fetchall())
+        connection.execute(f"select pg_cancel_backend(pid) from ({process}) p")
+
+
+@pytest.mark.parametrize("shape", [plain, savepoint, attached, spilled], ids=lambda shape: shape.__name__)
+def test_each_allocation_can_fail(scene, shape):
+    """From the trigger on, or from the reading of what is replayed; of very many the later ones are passed over more and more."""
+    point = "page_read" if shape is attached else "trigger"
+    later = ended = 0
+    while True:
+        writer = scene.start()
+        pid = writer.info.backend_pid
+        try:
+            shape(writer, scene.number, lambda: writer.execute(f"set reldiff.fault = '{point}:heap+{later}'"))
+            # The commit may have been the last that asked for memory, or have asked for less.
+            writer.execute("set reldiff.fault = ''")
+        except psycopg.OperationalError as error:
+            assert writer.closed and state_of(error) in TOLD["heap"]
+        assert scene.warnings == []
+        scene.check(pid if writer.closed else None)
+        if not writer.closed:
+            break
+        ended += 1
+        later += 1 + later // 20
+    print(f"{shape.__name__}: {ended} of about {later} allocations failed")
+    assert ended >= 30
+
+
+def test_every_point_was_hit(scene, come):
+    """Behind the others: of those that ran it has the counts."""
+    points = list(scene.hits(scene.observer))
+    print(f"{sum(tally.values())} faults in {len(come)} shapes; by point and kind:")
+    print("                 " + "".join(f"{kind:>10}" for kind in TOLD))
+    for point in points:
+        print(f"{point:<17}" + "".join(f"{tally[point, kind]:>10}" for kind in TOLD))
+    for point in points:
+        assert all(tally[point, kind] for kind in TOLD), point
+
+
+def test_wrong_settings_are_refused(scene):
+    for wrong in ("nowhere", "append:hunger", "append:heap+x", "append:error:0", "append:error:x", "append:error:1:1"):
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            scene.observer.execute(f"set reldiff.fault = '{wrong}'")
