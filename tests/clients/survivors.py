@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 import threading
 from contextlib import contextmanager
 from decimal import Decimal
@@ -21,9 +22,17 @@ insert into item select n, 0, '' from generate_series(1, 100) n;
 REFUSED = (errors.UniqueViolation, errors.DeadlockDetected, errors.QueryCanceled)
 
 
-def parsed(text: str) -> dict:
-    """Not validated: readers have to keep up with the writers, and all get the same."""
-    return json.loads(text, parse_float=Decimal)
+class Event(dict):
+    """An event, and the text that it was."""
+
+    text = None
+
+
+def parsed(text: str) -> Event:
+    """Not validated: readers have to keep up with the writers."""
+    event = Event(json.loads(text, parse_float=Decimal))
+    event.text = text
+    return event
 
 
 class Gate:
@@ -131,13 +140,12 @@ class Writer(Survivor):
 
 
 class Reader(Survivor):
-    """Follows a session from `start` on. What it has seen is `seen`; when its cursor is refused, that is kept in `refused`
-    and it begins anew."""
+    """Follows a session from `start` on. `seen` are the texts of the events; when its cursor is refused it begins anew."""
 
     def __init__(self, dsn: str, gate: Gate, seed: str, session: str, start: str):
         super().__init__(dsn, gate, f"{seed} {type(self).__name__}")
         self.session, self.start = session, start
-        self.refused, self.answers = [], 0
+        self.refusals, self.answers = 0, 0
         self._begin()
 
     def _begin(self) -> None:
@@ -150,12 +158,13 @@ class Reader(Survivor):
         try:
             super().step()
         except errors.InvalidCursorState:
-            self.refused.append(self.seen)
+            self.refusals += 1
             self._begin()
         self.answers += 1
 
     def _take(self, texts: list) -> None:
-        self.seen += map(parsed, texts)
+        # All readers have the same ones, and there are many.
+        self.seen += map(sys.intern, texts)
 
 
 class Pages(Reader):
@@ -203,7 +212,7 @@ class Hears(Reader):
         self.client.cursor = self.start
 
     def _handle(self, event: dict) -> None:
-        self.seen.append(event)
+        self._take([event.text])
         self.cursor = event["cursor"]
 
     def connect(self) -> psycopg.Connection:
