@@ -42,8 +42,7 @@ class Cluster:
         self.data = self.folder / "data"
         give_away(self.folder)
         try:
-            self._run("initdb", "-D", self.data, "--no-sync", "-U", "postgres", "--locale=C", "--encoding=UTF8",
-                      "--auth-local=trust", "--auth-host=reject")
+            self._create()
             with open(self.data / "postgresql.conf", "a") as conf:
                 conf.write(f"port = {PORT}\nunix_socket_directories = '{self.folder}'\n")
                 conf.writelines(f"{name} = {value}\n" for name, value in self.settings.items())
@@ -52,6 +51,11 @@ class Cluster:
             self.__exit__()
             raise
         return self
+
+    def _create(self) -> None:
+        """The data directory."""
+        self._run("initdb", "-D", self.data, "--no-sync", "-U", "postgres", "--locale=C", "--encoding=UTF8",
+                  "--auth-local=trust", "--auth-host=reject")
 
     def __exit__(self, *_error) -> None:
         self.stop()

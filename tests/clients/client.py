@@ -9,8 +9,8 @@ from wire import parse
 class Client:
     """Hears of every event of a session exactly once, whatever becomes of its connections."""
 
-    def __init__(self, dsn: str, session: str, handle):
-        self.dsn, self.session, self.handle = dsn, session, handle
+    def __init__(self, dsn: str, session: str, handle, parse=parse):
+        self.dsn, self.session, self.handle, self.parse = dsn, session, handle, parse
         self.cursor = None
         self.connection = None
         self.connections = self.reads = 0
@@ -32,7 +32,7 @@ class Client:
             if not rows:
                 return
             for text, in rows:
-                self._take(parse(text))
+                self._take(self.parse(text))
 
     def follow(self, until) -> None:
         """Handle notifications until `until()` holds; a lost connection is replaced."""
@@ -43,7 +43,7 @@ class Client:
                 # A list, since the connection cannot be used while the generator is open.
                 arrived = list(self.connection.notifies(timeout=2, stop_after=1))
                 for notification in arrived:
-                    self._notified(parse(notification.payload))
+                    self._notified(self.parse(notification.payload))
                 if not arrived:
                     self.idle += 1
                     self.read()

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import threading
 import time
 
@@ -14,6 +15,8 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure(config):
+    # The runner ends us so; without it a test's own clusters and programs would stay.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.addinivalue_line("markers", "long: takes minutes; run by make test-long only")
 
 
