@@ -49,6 +49,34 @@ def test_p14_exclusive_exact_and_ordered(item):
         assert got == whole
 
 
+def test_p09_pages_of_several_tables(item):
+    """A session hears of one table more often than of another, and more than is looked up at a time."""
+    item.execute("create table rare (id integer primary key)")
+    session = new_session(item, "item", "rare", notify="off")
+    # Other recipients make it another set.
+    new_session(item, "rare", notify="off")
+    item.execute("""
+        do $$
+        begin
+            for n in 1..1500 loop
+                insert into item values (n, 0, 0);
+                commit;
+                if n % 3 = 0 then
+                    insert into rare values (n);
+                    commit;
+                end if;
+            end loop;
+        end
+        $$""")
+    expected = [(table, str(n)) for n in range(1, 1501) for table in ("item", "rare") if table == "item" or n % 3 == 0]
+    for size in (7, 700, 1000, 1999, 5000):
+        got, after = [], item.execute("select rpad('0001', 50, '0')").fetchone()[0]
+        while page := item.execute("select cursor, relation, key->>'id' from event.events(%s, %s, %s)", (session, after, size)).fetchall():
+            got += [(relation.removeprefix("public."), id) for _, relation, id in page]
+            after = page[-1][0]
+        assert got == expected, size
+
+
 CALLS = ["select count(*) from event.events(%(session)s, %(cursor)s)", "select event.feed(%(session)s, %(cursor)s)",
          "select count(*) from event.diff(%(session)s, %(cursor)s)", "select event.ack(%(cursor)s, %(session)s)",
          "select count(*) from event.wait_events(%(session)s, %(cursor)s, timeout => '0')",
@@ -165,8 +193,9 @@ def test_p10_ack_by_many_connections(dsn, connect, item):
         def work():
             choose = random.Random(f"{number} {name}")
             with psycopg.connect(dsn, autocommit=True) as connection:
-                for _ in range(60):
-                    cursor = choose.choice(whole[:190])
+                for n in range(60):
+                    # All of them come along, so that each moves the position every now and then.
+                    cursor = whole[max(0, 3 * n + choose.randint(-10, 10))]
                     roll_back = choose.random() < 0.3
                     with connection.transaction(force_rollback=roll_back):
                         if choose.random() < 0.3:
