@@ -107,4 +107,4 @@ COMMENT ON FUNCTION event.maintain() IS
 What a background process does every reldiff.maintenance_interval while anything is written: events that are older than
 reldiff.retention go, inboxes that hold more than reldiff.events_per_session or reldiff.bytes_per_session are emptied,
 sessions go whose ttl is over. Waits for its end. What somebody is using just then stays for the next time.
-Raises 53400 without a free background process.';
+Raises 53400 without a free background process, 55000 if that ended too early.';

@@ -138,7 +138,7 @@ COMMENT ON TABLE event.subscription_change IS 'Changes of subscriptions, for wri
 -- The log is a ring of segments. A segment is five tables: changed rows, transactions, and the sets of recipients that
 -- these name; segment n is in the tables with the number n % 4. A new one is opened every half of reldiff.retention; what has
 -- been written to one is all that it will ever hold once it is closed, and the oldest is emptied when its newest transaction
--- is older than reldiff.retention. Rows of all three tables are only inserted: a writer reads them without a snapshot.
+-- is older than reldiff.retention. Rows of these tables are only inserted: a writer reads them without a snapshot.
 CREATE TABLE event.segment (
     number bigint NOT NULL,
     opened_at timestamptz NOT NULL
@@ -180,16 +180,18 @@ CREATE TABLE event.lost_event (
 CREATE INDEX lost_event_session ON event.lost_event (session_id);
 COMMENT ON TABLE event.lost_event IS 'The last event of each session that is gone';
 
--- The runs of the maintenance, and up to which position each has counted what came into the inboxes.
+-- The runs of the maintenance: when the latest one began, up to which position it has counted what came into the inboxes,
+-- and when the last one ended that did.
 CREATE TABLE event.maintenance (
     began_at timestamptz NOT NULL,
     counted_epoch integer,
-    counted_position pg_lsn
+    counted_position pg_lsn,
+    ended_at timestamptz
 );
 CREATE INDEX maintenance_began_at ON event.maintenance (began_at);
 COMMENT ON TABLE event.maintenance IS 'The runs of the maintenance';
 -- The first one comes an interval later.
-INSERT INTO event.maintenance VALUES (pg_catalog.clock_timestamp(), NULL, NULL);
+INSERT INTO event.maintenance (began_at) VALUES (pg_catalog.clock_timestamp());
 
 -- What has come into each inbox since it was last counted, in events and bytes, and what it held then: at least what it
 -- holds now. Only the maintenance comes here, and only while there are quotas.

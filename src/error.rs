@@ -84,6 +84,8 @@ errors! {
     TrackWorker { relation: String, problem: &'static str },
     /// No background process was free for the maintenance.
     MaintenanceWorker,
+    /// The background process that does the maintenance has ended too early.
+    MaintenanceFailed,
     /// The transaction itself has a lock that creating a trigger would have to wait for.
     TrackInTransaction { relation: String, locked: String },
     /// await_ready() in the transaction that it would have to wait for.
@@ -391,6 +393,17 @@ impl Error {
                     Code::ERRCODE_LOCK_NOT_AVAILABLE,
                     format!("could not start to track table \"{relation}\""),
                     format!("SELECT event.track({})", literal(&relation)),
+                )
+            }
+            MaintenanceFailed => {
+                detail = Some(
+                    "The background process that does it has ended too early: the server's log says why."
+                        .into(),
+                );
+                (
+                    Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    "the maintenance could not be done".into(),
+                    "SELECT event.maintain()".into(),
                 )
             }
             MaintenanceWorker => {

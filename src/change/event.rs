@@ -258,7 +258,7 @@ pub fn for_each<'a>(
     }
 }
 
-/// The last piece of the ordinal of the last event that a change is for the recipient, if its owner may read all of it.
+/// The last piece of the ordinal of the last event that a change is for the recipient, whatever its owner may read.
 pub fn last_field(record: &Record, recipient: &Recipient) -> u16 {
     if record.operation != Operation::Update {
         return 0;

@@ -105,7 +105,7 @@ fn events(session: Session, pending: usize, named: Option<&[SessionId]>) -> Pend
     let format = session.format;
     // With a snapshot: a connection that acknowledges replaces the row that is read here.
     let start = Start::acknowledged(acknowledge::acknowledged(&session, Read::Statement));
-    let mut reader = Reader::under_commit_lock(session, Read::Latest, start);
+    let mut reader = Reader::without_waiting(session, Read::Latest, start);
     let page = reader.read(
         most,
         |event, place| {

@@ -16,13 +16,14 @@ use crate::change::record::Record;
 use crate::gucs;
 use crate::pg::notify;
 use crate::pg::table::Read;
-use crate::pg::transaction::clock;
+use crate::pg::transaction::{self, ActiveSnapshot, clock};
 use crate::tables::inbox_size::{self, Size};
 use crate::tables::lost_event::{self, Lost};
 use crate::tables::maintenance::{self, Run};
 use crate::tables::segment::{self, Tables};
 use crate::tables::session::{self, Notify};
-use crate::tables::{log, recipient_set, transaction, wakeups};
+use crate::tables::transaction as feed;
+use crate::tables::{log, recipient_set, wakeups};
 
 /// What an inbox may hold.
 #[derive(Clone, Copy)]
@@ -50,31 +51,34 @@ impl Quota {
 
 /// Adds up what has come in since the last run. Returns the sessions that may hold too much.
 pub fn exceeded() -> Vec<SessionId> {
-    let Some(run) = maintenance::newest() else {
-        return Vec::new();
-    };
+    let counted = maintenance::newest().and_then(|run| run.counted);
     let Some(quota) = Quota::current() else {
-        if run.counted.is_some() {
+        if counted.is_some() {
             inbox_size::clear();
             note(None);
         }
         return Vec::new();
     };
-    let counted = run.counted.unwrap_or_default();
-    let (sizes, newest) = received(counted);
+    let (sizes, newest) = received(counted.unwrap_or_default());
     note(Some(newest));
-    let sessions = sizes.into_iter().filter_map(|(session, size)| {
+    for (session, size) in sizes {
+        inbox_size::add(session, size);
+    }
+    transaction::next_command();
+    let mut exceeded = Vec::new();
+    inbox_size::visit(|session, size| {
+        // What is left of one that has been deleted goes.
         let is_there = session::find(session).is_some();
-        (is_there && quota.is_exceeded_by(inbox_size::add(session, size))).then_some(session)
+        if is_there && quota.is_exceeded_by(size) {
+            exceeded.push(session);
+        }
+        is_there
     });
-    sessions.collect()
+    exceeded
 }
 
 fn note(counted: Option<Position>) {
-    maintenance::insert(Run {
-        began_at: clock(),
-        counted,
-    });
+    super::maintenance::note(|run| Run { counted, ..run });
 }
 
 /// What each session has received, at most, by transactions behind this position; and the position of the last one.
@@ -84,7 +88,7 @@ fn received(after: Position) -> (HashMap<SessionId, Size>, Position) {
     let opened = segment::open_from(after);
     for tables in &opened.segments {
         let mut sets: HashMap<i64, Size> = HashMap::new();
-        transaction::visit(tables, after, Read::Inserted, |recorded| {
+        feed::visit(tables, after, Read::Inserted, |recorded| {
             newest = newest.max(recorded.placed.position);
             match &recorded.inline {
                 Some((set, changes)) => {
@@ -132,8 +136,13 @@ pub fn enforce(id: SessionId) {
     let (Some(session), Some(quota)) = (session::find(id), Quota::current()) else {
         return;
     };
-    let start = Start::acknowledged(acknowledge::acknowledged(&session, Read::Latest));
-    let mut reader = Reader::new(session.clone(), Read::Inserted, start);
+    // Who is just acknowledging may have few events left: the next run sees.
+    if !session::try_lock(id) {
+        return;
+    }
+    let _snapshot = ActiveSnapshot::push_latest();
+    let start = Start::acknowledged(acknowledge::acknowledged(&session, Read::Statement));
+    let mut reader = Reader::without_waiting(session.clone(), Read::Inserted, start);
     let mut size = Size::default();
     let mut last = None;
     reader.read(
@@ -151,10 +160,13 @@ pub fn enforce(id: SessionId) {
         |(), _| (),
     );
     if !quota.is_exceeded_by(size) {
-        inbox_size::set(id, size);
+        // Of a relation that somebody is altering it is not known what is told: the next run sees.
+        if !reader.has_passed_over() {
+            inbox_size::set(id, size);
+        }
         return;
     }
-    let Some(newest) = transaction::newest(Read::Inserted) else {
+    let Some(newest) = feed::newest(Read::Inserted) else {
         return;
     };
     let resume = newest.cursor();

@@ -71,7 +71,7 @@ pub struct Reader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
     Waits,
-    /// It holds the commit lock, and whoever it waited for could be waiting for that.
+    /// It holds the commit lock, and whoever it waited for could be waiting for that; or others wait for what it does.
     MustNotWait,
     /// It has passed over a relation for which it would have had to wait.
     HasPassedOver,
@@ -127,8 +127,8 @@ impl Reader {
         Self::with(session, read, start, loaded, Patience::Waits)
     }
 
-    /// For the holder of the commit lock: [`Self::has_passed_over`] says whether events are missing.
-    pub fn under_commit_lock(session: Session, read: Read, start: Start) -> Self {
+    /// For whoever must not wait, as the holder of the commit lock: [`Self::has_passed_over`] says whether events are missing.
+    pub fn without_waiting(session: Session, read: Read, start: Start) -> Self {
         let loaded = LoadedSets::default();
         Self::with(session, read, start, loaded, Patience::MustNotWait)
     }

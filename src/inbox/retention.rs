@@ -3,8 +3,10 @@
 //! A segment of the log takes what is written in half of that time. It goes as a whole, when its newest transaction is
 //! older than `reldiff.retention`: so an event is kept for that time at least, and for half of it longer at most.
 
+use super::acknowledge::{self, Start};
+use super::reader::Reader;
 use crate::change::cursor::Cursor;
-use crate::change::event;
+use crate::change::event::{self, Change};
 use crate::change::inline;
 use crate::change::operation::SessionId;
 use crate::change::record::Record;
@@ -14,8 +16,9 @@ use crate::pg::transaction::clock;
 use crate::pg::{command, fault, lock, role};
 use crate::tables::lost_event::{self, Lost};
 use crate::tables::segment::{self, End, RING, Segment, State, Tables};
+use crate::tables::session::{self, Session};
 use crate::tables::transaction::OfSet;
-use crate::tables::{commit_lock, log, recipient_set, session, transaction};
+use crate::tables::{addressee, commit_lock, log, recipient_set, transaction};
 
 /// `reldiff.retention` in microseconds; `None` for ever.
 fn retention() -> Option<i64> {
@@ -91,13 +94,11 @@ pub fn remove_oldest() -> bool {
 
 /// Says what each session has lost.
 fn tell(last: &[(SessionId, Cursor)], end: End) {
-    let at = clock();
+    // Those of sessions that have been deleted meanwhile.
+    lost_event::retain(|session| session::find(session).is_some());
+    let (resume, at) = (end.cursor(), clock());
     for &(session, last) in last {
-        // One that has been deleted has lost nothing.
-        if session::find(session).is_some() {
-            let resume = end.cursor();
-            lost_event::insert(session, Lost { last, resume, at });
-        }
+        lost_event::insert(session, Lost { last, resume, at });
     }
 }
 
@@ -110,10 +111,13 @@ fn truncate(tables: &Tables) {
     command::run_as(role::current(), &truncate);
 }
 
-/// The cursor of the last event that each session gets of a closed segment, if its owner may read all of it.
+/// The cursor of the last event of a closed segment, for each session that gets some of it.
 fn last_events(segment: &Tables) -> Vec<(SessionId, Cursor)> {
     let mut found = Vec::new();
-    recipient_set::visit_sessions(segment, Read::Latest, |session, sets| {
+    recipient_set::visit_sessions(segment, Read::Latest, |id, sets| {
+        let Some(session) = session::find(id) else {
+            return;
+        };
         let newest = sets.iter().filter_map(|&set| {
             let newest = transaction::newest_of_set(segment, set, Read::Latest)?;
             Some((set, newest))
@@ -126,35 +130,71 @@ fn last_events(segment: &Tables) -> Vec<(SessionId, Cursor)> {
         let last = newest
             .iter()
             .filter(|(_, newest)| Some(newest.placed.position) == position)
-            .filter_map(|(set, newest)| last_event(segment, session, *set, newest))
+            .filter_map(|(set, newest)| last_event(segment, &session, *set, newest))
             .max();
-        found.extend(last.map(|last| (session, last)));
+        found.extend(last.map(|last| (id, lost(session, last))));
     });
     found
 }
 
+/// What the session has lost with the events up to this one: of what is recorded, its owner may not be allowed to read all.
+/// If nothing is left to be told behind what has been acknowledged, that is the last of what is gone.
+fn lost(session: Session, last: Cursor) -> Cursor {
+    let acknowledged = acknowledge::acknowledged(&session, Read::Statement);
+    if acknowledged >= last {
+        return last;
+    }
+    let start = Start::acknowledged(acknowledged);
+    let mut reader = Reader::without_waiting(session, Read::Inserted, start);
+    let mut next = None;
+    reader.read(1, |_, place| next = Some(place.cursor), |(), _| ());
+    if reader.has_passed_over() || next.is_some_and(|next| next <= last) {
+        last
+    } else {
+        acknowledged
+    }
+}
+
 /// The cursor of the last event of the transaction that the session gets as a member of the set.
-fn last_event(segment: &Tables, session: SessionId, set: i64, newest: &OfSet) -> Option<Cursor> {
+fn last_event(segment: &Tables, session: &Session, set: i64, newest: &OfSet) -> Option<Cursor> {
     let recipients = recipient_set::load(segment, set, Read::Latest)?;
+    let recipient = recipients.get(session.id)?;
     let placed = &newest.placed;
     let position = placed.position;
-    let (order, record) = match &newest.inline {
-        Some((_, changes)) => {
+    let (relation, order, record) = match &newest.inline {
+        Some((relation, changes)) => {
             let (order, record) = inline::decode(changes)?.pop()?;
-            (order, record.to_vec())
+            (*relation, order, record.to_vec())
         }
-        None => log::last(
-            segment,
-            position.epoch,
-            placed.source.xid,
-            set,
-            Read::Latest,
-        )?,
+        None => {
+            let last = log::last(
+                segment,
+                position.epoch,
+                placed.source.xid,
+                set,
+                Read::Latest,
+            )?;
+            (last.relation, last.order, last.record)
+        }
     };
+    let record = Record::decode(&record)?;
+    let told = addressee::relation(relation).and_then(|relation| {
+        let change = Change {
+            order,
+            relation: &relation.names,
+            record: &record,
+        };
+        let mut last = None;
+        let readable = relation.readable(session.owner);
+        event::for_each(change, recipient, &readable, |event| {
+            last = Some(event.field());
+        });
+        last
+    });
     Some(Cursor {
         position,
         order,
-        field: event::last_field(&Record::decode(&record)?, recipients.get(session)?),
+        field: told.unwrap_or_else(|| event::last_field(&record, recipient)),
         nonce: placed.nonce,
     })
 }

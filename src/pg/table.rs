@@ -284,7 +284,7 @@ impl Row<'_> {
         self.required(column).value() as i64
     }
 
-    /// A `pg_lsn` or `xid8`; `None` for NULL.
+    /// A `pg_lsn` or `xid8`, or the bits of another number; `None` for NULL.
     pub fn unsigned(&self, column: i16) -> Option<u64> {
         self.datum(column).map(|datum| datum.value() as u64)
     }

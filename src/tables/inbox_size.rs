@@ -3,7 +3,7 @@
 use super::registry::registry;
 use crate::change::operation::SessionId;
 use crate::pg::scan_key::{Key, uuid};
-use crate::pg::table::{Read, RowId, Table};
+use crate::pg::table::{Read, Row, RowId, Table};
 
 const SESSION: i16 = 1;
 const EVENTS: i16 = 2;
@@ -24,8 +24,8 @@ impl std::ops::AddAssign for Size {
     }
 }
 
-/// Adds to what the session's inbox holds; returns the sum.
-pub fn add(session: SessionId, more: Size) -> Size {
+/// Adds to what the session's inbox holds.
+pub fn add(session: SessionId, more: Size) {
     let table = Table::open_to_write(registry().inbox_size);
     let mut size = more;
     if let Some((known, row)) = find(&table, session) {
@@ -33,7 +33,6 @@ pub fn add(session: SessionId, more: Size) -> Size {
         table.delete_unless_busy(row);
     }
     insert(&table, session, size);
-    size
 }
 
 /// Says what the session's inbox holds.
@@ -45,24 +44,32 @@ pub fn set(session: SessionId, size: Size) {
     insert(&table, session, size);
 }
 
-/// Forgets what all inboxes hold.
-pub fn clear() {
+/// Visits what all inboxes hold, and forgets it of those for which `keep` returns false.
+pub fn visit(mut keep: impl FnMut(SessionId, Size) -> bool) {
     let table = Table::open_to_write(registry().inbox_size);
     let mut scan = table.scan(registry().inbox_size_session, &[], Read::Latest);
     while let Some(row) = scan.next() {
-        table.delete_unless_busy(row.id);
+        if !keep(row.uuid(SESSION), size(&row)) {
+            table.delete_unless_busy(row.id);
+        }
     }
+}
+
+/// Forgets what all inboxes hold.
+pub fn clear() {
+    visit(|_, _| false);
 }
 
 fn find(table: &Table, session: SessionId) -> Option<(Size, RowId)> {
     let mut scan = table.scan(registry().inbox_size_session, &[key(session)], Read::Latest);
-    scan.next().map(|row| {
-        let size = Size {
-            events: row.int8(EVENTS) as u64,
-            bytes: row.int8(BYTES) as u64,
-        };
-        (size, row.id)
-    })
+    scan.next().map(|row| (size(&row), row.id))
+}
+
+fn size(row: &Row) -> Size {
+    Size {
+        events: row.int8(EVENTS) as u64,
+        bytes: row.int8(BYTES) as u64,
+    }
 }
 
 fn insert(table: &Table, session: SessionId, size: Size) {

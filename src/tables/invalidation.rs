@@ -61,7 +61,7 @@ pub fn take() -> Option<Pending> {
 }
 
 fn relation_invalidated(relation: Option<Oid>) {
-    let Some(relation) = relation else {
+    let Some(relation) = relation.filter(|_| registry::is_loaded()) else {
         registry::at_invalidation();
         segment::at_invalidation();
         return note_everything();

@@ -259,12 +259,7 @@ impl Merge {
                 } else {
                     row.bytes(RECORD).expect("a NOT NULL column")
                 };
-                let entry = Entry {
-                    order: order(&row),
-                    relation: row.oid(RELATION),
-                    set,
-                    record,
-                };
+                let entry = entry(&row, record);
                 entries.push_back(Kept { entry, is_short });
             }
         }
@@ -277,19 +272,13 @@ fn of_set(xid: u64, set: i64) -> Vec<Key> {
     vec![Key::xid8(XID, xid), Key::int8(SET, set)]
 }
 
-/// The last change of the transaction that concerns the set: its order and its record.
-pub fn last(
-    segment: &Tables,
-    epoch: u16,
-    xid: u64,
-    set: i64,
-    read: Read,
-) -> Option<(ChangeOrder, Vec<u8>)> {
+/// The last change of the transaction that concerns the set.
+pub fn last(segment: &Tables, epoch: u16, xid: u64, set: i64, read: Read) -> Option<Entry> {
     let table = Table::open_to_look(segment.log);
     let mut scan = table.scan(segment.log_order, &of_set(xid, set), read);
     while let Some(row) = scan.next_back() {
         if row.int4(EPOCH) == i32::from(epoch) {
-            return Some((order(&row), row.bytes(RECORD)?));
+            return Some(entry(&row, row.bytes(RECORD)?));
         }
     }
     None
@@ -314,9 +303,14 @@ pub fn visit(
     }
 }
 
-fn order(row: &Row) -> ChangeOrder {
-    ChangeOrder {
-        command: row.int8(COMMAND) as u32,
-        arrival: row.int8(ARRIVAL) as u64,
+fn entry(row: &Row, record: Vec<u8>) -> Entry {
+    Entry {
+        order: ChangeOrder {
+            command: row.int8(COMMAND) as u32,
+            arrival: row.int8(ARRIVAL) as u64,
+        },
+        relation: row.oid(RELATION),
+        set: row.int8(SET),
+        record,
     }
 }

@@ -71,6 +71,17 @@ pub fn insert(session: SessionId, lost: Lost) -> bool {
     true
 }
 
+/// Takes away what sessions have lost for which `keep` returns false.
+pub fn retain(keep: impl Fn(SessionId) -> bool) {
+    let table = Table::open_to_write(registry().lost_event);
+    let mut scan = table.scan(registry().lost_event_session, &[], Read::Latest);
+    while let Some(row) = scan.next() {
+        if !keep(row.uuid(SESSION)) {
+            table.delete_unless_busy(row.id);
+        }
+    }
+}
+
 fn visit(table: &Table, session: SessionId, mut visit: impl FnMut(&Row)) {
     let mut scan = table.scan(registry().lost_event_session, &[key(session)], Read::Latest);
     while let Some(row) = scan.next() {

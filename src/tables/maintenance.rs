@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use pgrx::pg_sys::Oid;
+
 use super::registry::registry;
 use crate::change::cursor::Position;
 use crate::gucs;
@@ -19,6 +21,7 @@ pub const NOW: &str = "maintain now";
 const BEGAN_AT: i16 = 1;
 const EPOCH: i16 = 2;
 const POSITION: i16 = 3;
+const ENDED_AT: i16 = 4;
 
 /// A run.
 #[derive(Clone, Copy, Debug)]
@@ -27,22 +30,28 @@ pub struct Run {
     pub began_at: i64,
     /// Up to where the changes have been counted; `None` while there are no quotas.
     pub counted: Option<Position>,
+    /// When the last run ended that did; microseconds since 2000-01-01 UTC.
+    pub ended_at: Option<i64>,
 }
 
 thread_local! {
-    /// Before this time this backend does not ask again, in microseconds since 2000-01-01 UTC.
-    static NEXT_LOOK: Cell<i64> = const { Cell::new(0) };
+    /// When this backend has asked last, in microseconds since 2000-01-01 UTC.
+    static LAST_LOOK: Cell<i64> = const { Cell::new(i64::MIN / 2) };
+    /// By how much, of 4096 parts, this backend asks later than others.
+    static DELAY: Cell<i64> = const { Cell::new(0) };
 }
 
 /// Whether it is time for a run. Of many backends that ask only one or a few hear so.
 pub fn is_due() -> bool {
     let interval = i64::from(gucs::MAINTENANCE_INTERVAL.get()) * 1_000;
     let now = clock();
-    if interval == 0 || now < NEXT_LOOK.get() {
+    let pause = interval + interval / 4096 * DELAY.get();
+    if interval == 0 || now < LAST_LOOK.get() + pause {
         return false;
     }
+    LAST_LOOK.set(now);
     // Not all at the same moment: the first one starts a run, and the others see that.
-    NEXT_LOOK.set(now + interval + i64::from(nonce()) % (interval / 4 + 1));
+    DELAY.set(i64::from(nonce() % 1024));
     newest().is_none_or(|run| run.began_at + interval <= now)
 }
 
@@ -56,6 +65,7 @@ pub fn newest() -> Option<Run> {
             epoch: row.int4(EPOCH) as u16,
             lsn,
         }),
+        ended_at: row.unsigned(ENDED_AT).map(|time| time as i64),
     })
 }
 
@@ -74,10 +84,16 @@ pub fn insert(run: Run) {
         Some(run.began_at.into()),
         run.counted.map(|position| i32::from(position.epoch).into()),
         run.counted.map(|position| unsigned(position.lsn)),
+        run.ended_at.map(Into::into),
     ]);
 }
 
 /// Keeps other runs away until the end of the transaction; false if one is there.
 pub fn try_lock() -> bool {
-    lock::try_object_exclusive(registry().maintenance, pgrx::pg_sys::Oid::INVALID)
+    lock::try_object_exclusive(registry().maintenance, Oid::INVALID)
+}
+
+/// As [`try_lock`], after a run that is there.
+pub fn lock() {
+    lock::object_exclusive(registry().maintenance, Oid::INVALID);
 }

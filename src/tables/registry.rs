@@ -91,15 +91,30 @@ fn look_up() -> Option<Rc<Registry>> {
     if known.is_some() && !STALE.get() {
         return known;
     }
-    // Nothing is known until the look-up has ended well.
-    REGISTRY.set(None);
+    // What was known stays so meanwhile: a look-up accepts invalidations, and these have to be told apart.
     STALE.set(false);
+    let unless_it_ends_well = StaleOnDrop;
     let loaded = Registry::load().map(Rc::new);
+    std::mem::forget(unless_it_ends_well);
     if known != loaded {
         GENERATION.set(GENERATION.get() + 1);
     }
     REGISTRY.set(loaded.clone());
     loaded
+}
+
+/// Whatever ends a look-up early leaves it to be done again.
+struct StaleOnDrop;
+
+impl Drop for StaleOnDrop {
+    fn drop(&mut self) {
+        STALE.set(true);
+    }
+}
+
+/// Whether the oids are known, so that an invalidation can be told to be ours.
+pub fn is_loaded() -> bool {
+    ask(|_| ()).is_some()
 }
 
 /// Changes when the oids do: the extension has been dropped and created anew, and whatever a cache knows of

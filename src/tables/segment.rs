@@ -211,6 +211,11 @@ fn rows<T>(table: Oid, index: Oid, keys: &[Key], read: impl Fn(&Row) -> T) -> Ve
 fn newest_removed(read: Read) -> Option<(i64, Option<End>)> {
     let registry = registry();
     let table = Table::open_to_read(registry.removed_segment);
+    // Its rows go, too.
+    let read = match read {
+        Read::Inserted => Read::Statement,
+        read => read,
+    };
     let mut scan = table.scan(registry.removed_segment_number, &[], read);
     scan.next_back()
         .map(|row| (row.int8(NUMBER), End::of(&row)))
@@ -224,11 +229,21 @@ pub fn removed_end(read: Read) -> Option<End> {
 /// A ring, and the registry's generation when it was read.
 type Known = (u64, Rc<Ring>);
 
+/// A segment that a transaction writes to.
+#[derive(Clone)]
+struct Own {
+    /// The nesting level that holds the lock.
+    level: i32,
+    /// Of the registry.
+    generation: u64,
+    tables: Rc<Tables>,
+}
+
 thread_local! {
     static RING_SEEN: RefCell<Option<Known>> = const { RefCell::new(None) };
     static STALE: Cell<bool> = const { Cell::new(false) };
-    /// The segment that the running transaction writes to, and the nesting level at which it began to.
-    static OWN: RefCell<Option<(i32, Rc<Tables>)>> = const { RefCell::new(None) };
+    /// The segment that the running transaction writes to.
+    static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
 }
 
 /// The segments as of the last invalidation that this backend has accepted.
@@ -241,10 +256,17 @@ pub fn ring() -> Rc<Ring> {
     {
         return ring;
     }
-    STALE.set(false);
-    let ring = Rc::new(Ring::load());
-    RING_SEEN.set(Some((generation, Rc::clone(&ring))));
-    ring
+    // If this does not end well, the next one reads it.
+    RING_SEEN.set(None);
+    loop {
+        STALE.set(false);
+        let ring = Rc::new(Ring::load());
+        // Reading accepts invalidations, too.
+        if !STALE.get() {
+            RING_SEEN.set(Some((generation, Rc::clone(&ring))));
+            return ring;
+        }
+    }
 }
 
 /// Whether our tables are there, so that a transaction can be logged. It can drop the extension after it has made changes,
@@ -264,8 +286,12 @@ pub fn at_invalidation() {
 
 /// The segment that this transaction writes to: the same one to its end. It is not closed before that.
 pub fn own() -> Rc<Tables> {
-    if let Some((_, tables)) = OWN.with_borrow(Clone::clone) {
-        return tables;
+    let generation = registry::generation();
+    // Of another generation it is gone: the transaction has dropped the extension, and created it anew.
+    if let Some(own) = OWN.with_borrow(Clone::clone)
+        && own.generation == generation
+    {
+        return own.tables;
     }
     loop {
         let tables = ring().active().tables();
@@ -276,7 +302,11 @@ pub fn own() -> Rc<Tables> {
             lock::relation_row_exclusive(tables.log);
         }
         if ring().active().number == tables.number {
-            OWN.set(Some((transaction::nest_level(), Rc::clone(&tables))));
+            OWN.set(Some(Own {
+                level: transaction::nest_level(),
+                generation,
+                tables: Rc::clone(&tables),
+            }));
             return tables;
         }
     }
@@ -285,17 +315,17 @@ pub fn own() -> Rc<Tables> {
 /// The savepoint that held the lock has given it to its parent.
 pub fn at_sub_commit(level: i32) {
     OWN.with_borrow_mut(|own| {
-        if let Some((begun, _)) = own
-            && *begun >= level
+        if let Some(own) = own
+            && own.level >= level
         {
-            *begun = level - 1;
+            own.level = level - 1;
         }
     });
 }
 
 /// The lock is gone with the savepoint, and so is what was written.
 pub fn at_sub_abort(level: i32) {
-    OWN.with_borrow_mut(|own| own.take_if(|(begun, _)| *begun >= level));
+    OWN.with_borrow_mut(|own| own.take_if(|own| own.level >= level));
 }
 
 /// The transaction has ended.
@@ -357,8 +387,8 @@ pub fn remove(number: i64, end: Option<End>) {
     let registry = registry();
     let removed = Table::open_to_write(registry.removed_segment);
     removed.insert_row(&End::values(number, end));
-    // Nobody asks for earlier ones.
-    delete_before(&removed, registry.removed_segment_number, number);
+    // Nobody asks for earlier ones; the last one goes later, so that a look without a snapshot finds one.
+    delete_before(&removed, registry.removed_segment_number, number - 1);
     let closed = Table::open_to_write(registry.closed_segment);
     delete_before(&closed, registry.closed_segment_number, number);
     let segment = Table::open_to_write(registry.segment);

@@ -153,7 +153,12 @@ pub fn last_at(time: i64, read: Read) -> AtTime {
             .max_by_key(|placed| placed.position)
     });
     let last = last.map(|placed| placed.as_end());
-    match (last, segment::ring().removed) {
+    let removed = segment::removed_end(read);
+    if removed < segment::ring().removed {
+        // More than an older snapshot knows of.
+        return AtTime::Removed;
+    }
+    match (last, removed) {
         // What is left may lie before something that is not.
         (Some(last), Some(removed)) if last < removed && removed.at <= time => {
             AtTime::Last(removed)

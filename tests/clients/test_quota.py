@@ -152,3 +152,33 @@ def test_quotas_that_come_and_go(admin):
     assert types(admin, session) == ["overflow"]
     admin.execute("select event.session_delete(%s)", (session,))
     assert admin.execute("select count(*) from event.inbox_size").fetchone() == (0,)
+
+
+def test_a_quota_that_is_lowered(admin):
+    """It holds for inboxes to which nothing comes any more, too."""
+    limit(admin, events=100)
+    session = new_session(admin, "item")
+    insert(admin, 1, 50)
+    admin.execute("select event.maintain()")
+    assert types(admin, session) == ["row_insert"] * 50
+    limit(admin, events=10)
+    admin.execute("select event.maintain()")
+    assert types(admin, session) == ["overflow"]
+
+
+def test_it_waits_for_nobody(connect, admin):
+    """Not for who alters a table, nor for who is acknowledging; the next run does what was left."""
+    limit(admin, events=2)
+    session = new_session(admin, "item")
+    insert(admin, 1, 3)
+    altering, acknowledging = connect(autocommit=False), connect(autocommit=False)
+    altering.execute("alter table item add w text")
+    altering.execute("select event.maintain()")
+    altering.rollback()
+    acknowledging.execute("select event.ack(%s, %s)", (events(admin, session)[0]["cursor"], session))
+    admin.execute("select event.maintain()")
+    acknowledging.commit()
+    assert types(admin, session) == ["row_insert"] * 2
+    insert(admin, 4, 4)
+    admin.execute("select event.maintain()")
+    assert types(admin, session) == ["overflow"]

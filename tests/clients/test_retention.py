@@ -193,6 +193,109 @@ def test_a_savepoint_that_is_rolled_back_holds_nothing(connect, admin):
     assert told(admin, session) == ["overflow", *range(1001, 5001)]
 
 
+def next_segment(admin) -> None:
+    """What was written to until now is closed, and nothing is removed yet."""
+    admin.execute(f"alter database {admin.info.dbname} set reldiff.retention = '{2 * RETENTION}s'")
+    time.sleep(RETENTION + 0.1)
+    admin.execute("select event.maintain()")
+    assert segments(admin) == (2, 0)
+
+
+def test_p09_a_writer_whose_look_at_the_segments_was_cancelled(connect, admin):
+    """It looks again: else it would write to a segment that is closed, which no reader looks into any more."""
+    session = new_session(admin, "item")
+    writer, other, locker = connect(), connect(), connect(autocommit=False)
+    insert(writer, 1)
+    next_segment(admin)
+    insert(other, 2)
+    cursor = last_cursor(admin, session)
+    locker.execute("lock table event.segment in access exclusive mode")
+    writer.execute("set statement_timeout = '300ms'")
+    with pytest.raises(errors.QueryCanceled):
+        writer.execute("select event.events(%s)", (session,))
+    locker.rollback()
+    writer.execute("reset statement_timeout")
+    insert(writer, 3)
+    assert told(admin, session, cursor) == [3]
+
+
+@pytest.mark.parametrize("change", ["analyze event.session_definition", "select event.session_alter('{session}', name => 'x')", "create schema elsewhere"])
+def test_p09_a_writer_that_looks_for_our_tables_anew(connect, admin, change):
+    """What it hears meanwhile of a new segment is not forgotten."""
+    session = new_session(admin, "item")
+    admin.execute("create table fresh (id integer)")
+    writer, other = connect(autocommit=False), connect()
+    insert(writer, 1)
+    writer.commit()
+    insert(writer, 2)
+    other.execute(change.format(session=session))
+    writer.execute("select count(*) from fresh")
+    next_segment(admin)
+    insert(other, 3)
+    cursor = last_cursor(admin, session)
+    writer.commit()
+    insert(writer, 4)
+    writer.commit()
+    assert told(admin, session, cursor) == [2, 4]
+
+
+@pytest.mark.parametrize("call", ["select event.cursor()", "select event.cursor(clock_timestamp())"])
+def test_p11_cursor_of_a_snapshot_that_is_older_than_the_removal(connect, admin, call):
+    """It is of the snapshot, as a copy is that is loaded with it, or an error; never of what the snapshot does not see."""
+    session = new_session(admin, "item")
+    insert(admin, 1)
+    outlive(admin)
+    reader = connect(autocommit=False)
+    reader.execute("set transaction isolation level repeatable read")
+    before = reader.execute(call).fetchone()
+    assert before == admin.execute("select event.cursor()").fetchone()
+    insert(admin, 2)
+    outlive(admin)
+    if "clock" in call:
+        with pytest.raises(errors.InvalidCursorState):
+            reader.execute(call)
+    else:
+        assert reader.execute(call).fetchone() == before
+    with pytest.raises(errors.InvalidCursorState):
+        told(admin, session, before[0])
+
+
+def test_who_could_be_told_no_more_has_lost_nothing(connect, admin, role):
+    """What is recorded and may not be read, or is of a column that is gone, is not lost."""
+    bob = role("bob")
+    admin.execute("alter table item add w text, add x text")
+    admin.execute(f"grant select on item to {bob}")
+    reader = connect(user=bob)
+    session = new_session(reader, "item")
+    admin.execute(f"revoke select on item from {bob}")
+    admin.execute(f"grant select (id, v) on item to {bob}")
+    owner = new_session(admin, "item")
+    insert(admin, 1)
+    admin.execute("update item set v = 'v', w = 'w'")
+    last = events(reader, session)[-1]
+    assert last["column"] == "v"
+    admin.execute("update item set x = 'x'")
+    admin.execute("alter table item drop x")
+    for connection, inbox_of in ((reader, session), (admin, owner)):
+        connection.execute("select event.ack(%s, %s)", (last_cursor(connection, inbox_of), inbox_of))
+        assert told(connection, inbox_of) == []
+    outlive(admin)
+    assert told(reader, session) == told(admin, owner) == []
+
+
+def test_the_extension_is_made_anew_in_a_transaction_that_has_written(connect, admin):
+    """What it had written is gone with the old one. It does not fail."""
+    admin.execute(f"alter database {admin.info.dbname} set reldiff.outbox_memory = '64kB'")
+    new_session(admin, "item")
+    writer = connect(autocommit=False)
+    writer.execute("insert into item select s, repeat('x', 100) from generate_series(1001, 3000) s")
+    writer.execute("drop extension pg_reldiff")
+    writer.execute("create extension pg_reldiff")
+    writer.commit()
+    assert admin.execute("select count(*) from item").fetchone() == (2000,)
+    assert told(admin, new_session(admin)) == []
+
+
 def test_a_session_that_attaches_hears_of_the_loss(connect, admin):
     session = new_session(admin, "item")
     insert(admin, 1)

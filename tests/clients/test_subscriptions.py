@@ -269,3 +269,27 @@ def test_ten_thousand_row_subscriptions(connect):
         "by_two": [(("a", n), ("b", f"b{n}")) for n in range(0, 2000, 2)],
         "by_array": sorted((("b", -n), ("a", n)) for n in range(0, 2000, 2)),
     }
+
+
+@pytest.mark.parametrize("change", [None, "analyze event.session_definition"])
+def test_p11_a_writer_that_looks_for_our_tables_anew(connect, change):
+    """What it hears meanwhile of a subscription is not forgotten."""
+    owner, writer = connect(), connect(autocommit=False)
+    owner.execute("create table item (id integer primary key, v text); create table fresh (id integer)")
+    owner.execute("insert into item select n from generate_series(1, 3) n")
+    new_session(owner, "item")
+    writer.prepare_threshold = 0
+    update = "update item set v = 'x' where id = %s"
+    writer.execute(update, (1,))
+    writer.commit()
+    writer.execute(update, (1,))
+    if change:
+        owner.execute(change)
+    writer.execute("select count(*) from fresh")
+    session = new_session(owner)
+    owner.execute("select event.subscribe_column('item', 'v', session_id => %s)", (session,))
+    writer.execute(update, (2,))
+    writer.commit()
+    writer.execute("update item set v = 'y' where id = 3")
+    writer.commit()
+    assert [event["key"]["id"] for event in events(owner, session)][-1] == 3

@@ -228,6 +228,10 @@ drop event trigger refuse;
 select show($$ select track('pair') $$);
 -- MaintenanceWorker
 -- This server has processes left; tests/clients/test_retention.py shows it on one that has none.
+-- MaintenanceFailed
+create unique index one_run on event.maintenance (counted_epoch) nulls not distinct;
+select show($$ select maintain() $$);
+drop index event.one_run;
 -- TrackInTransaction
 create table written (id integer primary key);
 create table written_child (primary key (id)) inherits (written);
