@@ -173,6 +173,8 @@ def test_it_waits_for_nobody(connect, admin):
     insert(admin, 1, 3)
     altering, acknowledging = connect(autocommit=False), connect(autocommit=False)
     altering.execute("alter table item add w text")
+    # It would wait for itself, and nobody would see that.
+    altering.execute("set statement_timeout = '10s'")
     altering.execute("select event.maintain()")
     altering.rollback()
     acknowledging.execute("select event.ack(%s, %s)", (events(admin, session)[0]["cursor"], session))
