@@ -14,19 +14,7 @@ from harness.cluster import PORT, Cluster  # noqa: E402
 from harness.run import Trouble, base_env  # noqa: E402
 from harness.servers import Server  # noqa: E402
 
-# What a test waits for happens at once; a machine under load gets more.
-DEADLINE = 60
-
-
-def until(condition, what: str, seconds: float = DEADLINE):
-    """Asks again until it is true; returns the answer."""
-    end = time.monotonic() + seconds
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.005)
+from patience import until  # noqa: E402
 
 
 def _status(pid) -> list:

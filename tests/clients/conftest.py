@@ -9,6 +9,7 @@ import time
 import psycopg
 import pytest
 
+from patience import until
 from pooler import Pooler
 
 _numbers = itertools.count(1)
@@ -92,11 +93,8 @@ def taken_processes(connect):
             thread.start()
             waiting.append((connection, thread))
         # The server itself may need some; none is left when no more come.
-        deadline = time.monotonic() + 30
         workers = "select count(*) from pg_stat_activity where backend_type = 'pg_reldiff'"
-        while writer.execute(workers).fetchone()[0] < most - 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: writer.execute(workers).fetchone()[0] >= most - 2)
         time.sleep(0.5)
 
     yield take

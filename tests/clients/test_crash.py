@@ -8,8 +8,9 @@ import signal
 import psycopg
 import pytest
 
-from clusters import PrivateCluster, until
+from clusters import PrivateCluster
 from load import in_threads
+from patience import until
 from replay import Copy, Feed, seed
 from survivors import TABLES, Feeds, Gate, Hears, Pages, Waits, Writer, parsed
 from wire import new_session, parse

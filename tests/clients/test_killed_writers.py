@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from clusters import until
 from load import in_threads
+from patience import until
 from replay import Copy, Feed, enough, seed
 from survivors import TABLES, Gate, Writer
 from wire import Listener, events, new_session

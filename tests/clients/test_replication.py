@@ -6,22 +6,10 @@ import time
 import psycopg
 import pytest
 
+from patience import DEADLINE, until
 from wire import events, new_session, parse
 
-# A worker starts within seconds; a machine under load gets more.
-DEADLINE = 60
-
 _numbers = itertools.count(1)
-
-
-def until(condition, what: str):
-    """Asks again until it is true; returns the answer."""
-    deadline = time.monotonic() + DEADLINE
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"{what} did not happen within {DEADLINE} s"
 
 
 TABLE = "create table item (id integer primary key, v text, n integer)"

@@ -10,8 +10,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from clusters import PrivateCluster, Standby, until
+from clusters import PrivateCluster, Standby
 from load import in_threads, writing
+from patience import until
 from replay import Copy, Feed
 from waiters import Waiter, asleep, literal
 from wire import inbox, new_session, parse

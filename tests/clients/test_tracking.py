@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from patience import until
 from wire import events, new_session
 
 SUBSCRIBE = "select event.subscribe_table(%s, session_id => %s)"
@@ -26,13 +27,6 @@ def log_of_workers() -> list:
     """What the background processes wrote to the server's log."""
     log = Path(os.environ["PGHOST"]) / "log"
     return [line for line in log.read_text(errors="replace").splitlines() if "] pg_reldiff " in line]
-
-
-def until(condition, seconds=20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "in vain"
-        time.sleep(0.02)
 
 
 class Load:

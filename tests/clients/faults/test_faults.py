@@ -11,6 +11,7 @@ from collections import Counter
 import psycopg
 import pytest
 
+from patience import until
 from replay import Copy, Feed
 from wire import Listener, events, new_session, parse
 
@@ -81,7 +82,7 @@ class Scene:
 
     def check(self, ended) -> None:
         """What holds after everything. `ended`: the process of a connection that was lost."""
-        wait_for(lambda: not self.observer.execute("select from pg_stat_activity where pid = %s", (ended,)).fetchall())
+        until(lambda: not self.observer.execute("select from pg_stat_activity where pid = %s", (ended,)).fetchall())
         assert not self.observer.execute("""select pid, locktype, mode from pg_locks where pid <> pg_backend_pid()
             and (locktype = 'object' or relation::regclass::text ~ '^event\\.')""").fetchall(), "a lock is left"
         # The next writers, this one among them if it still has its connection.
@@ -99,13 +100,6 @@ class Scene:
         assert expected - heard == set(), "something was committed and not heard"
         self.heard |= expected
         self.observer.execute("select event.ack(%s, %s)", (self.feed.cursor, self.session))
-
-
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 # The shapes: each arms the fault where it begins to matter, and does not look what became of it.
@@ -180,7 +174,7 @@ def nothing_is_left(scene):
     yield
     if scene.observer.execute("select to_regclass('pg_buffercache')").fetchone()[0] is None:
         return
-    wait_for(lambda: not scene.observer.execute("select from pg_buffercache where pinning_backends > 0").fetchall())
+    until(lambda: not scene.observer.execute("select from pg_buffercache where pinning_backends > 0").fetchall())
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +241,7 @@ def state_of(error):
 def wake(dsn: str, pid: int) -> None:
     """Cancel what the writer does, once it sleeps."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        wait_for(lambda: connection.execute("select from pg_stat_activity where pid = %s and wait_event_type = 'Extension'",
+        until(lambda: connection.execute("select from pg_stat_activity where pid = %s and wait_event_type = 'Extension'",
                                             (pid,)).fetchall())
         connection.execute("select pg_cancel_backend(%s)", (pid,))
 
@@ -287,7 +281,7 @@ def test_faults_of_retention(dsn, kind):
             has_failed = True
         if waker:
             waker.join()
-        wait_for(lambda: not admin.execute(process).fetchall())
+        until(lambda: not admin.execute(process).fetchall())
         removed = admin.execute("select from event.removed_segment").rowcount
         # Where interrupts are not looked for, nothing has happened.
         assert removed == 0 or None in TOLD[kind] and kind != "heap"
@@ -303,7 +297,7 @@ def test_faults_of_retention(dsn, kind):
 
 def wake_process(dsn: str, process: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
-        wait_for(lambda: connection.execute(f"{process} and wait_event_type = 'Extension'").fetchall())
+        until(lambda: connection.execute(f"{process} and wait_event_type = 'Extension'").fetchall())
         connection.execute(f"select pg_cancel_backend(pid) from ({process}) p")
 
 
