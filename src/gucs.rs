@@ -2,6 +2,7 @@
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use std::ffi::CString;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The current session's uuid, or nothing. A setting, so that it rolls back with its transaction, `DISCARD
@@ -16,7 +17,7 @@ const LONGEST_ORIGIN: usize = 63;
 
 /// [`ORIGIN`] as the server does it with `application_name`: whatever is not printable ASCII is a question mark, since
 /// settings that come with a connection are of no encoding, and what is too long is cut off.
-pub fn origin() -> Vec<u8> {
+pub fn origin() -> Option<Rc<[u8]>> {
     let printable = |&byte: &u8| {
         if matches!(byte, b' '..=b'~') {
             byte
@@ -24,9 +25,9 @@ pub fn origin() -> Vec<u8> {
             b'?'
         }
     };
-    let origin = ORIGIN.get().unwrap_or_default();
+    let origin = ORIGIN.get().filter(|origin| !origin.is_empty())?;
     let bytes = origin.as_bytes().iter().take(LONGEST_ORIGIN);
-    bytes.map(printable).collect()
+    Some(bytes.map(printable).collect())
 }
 
 /// The most events that one transaction notifies one session of; more become one nudge. 0 is unlimited.

@@ -12,8 +12,8 @@ use super::relation::RelationNames;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     pub xid: u64,
-    /// What the writer has called itself; empty if it has not.
-    pub origin: Rc<[u8]>,
+    /// What the writer has called itself.
+    pub origin: Option<Rc<[u8]>>,
 }
 
 /// A transaction's place, as the events of it tell it.

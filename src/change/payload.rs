@@ -201,8 +201,8 @@ fn write(event: &Event, format: Format, source: &Source, truncated: bool) -> Pay
             row(event, format, truncated, &mut object);
             if format == Format::Full {
                 object.text("xid", source.xid.to_string().as_bytes());
-                if !source.origin.is_empty() {
-                    object.text("origin", &source.origin);
+                if let Some(origin) = &source.origin {
+                    object.text("origin", origin);
                 }
             }
         }
@@ -420,7 +420,7 @@ mod tests {
     fn a_writer_that_has_a_name_is_named_in_full_only() {
         let source = Source {
             xid: 556,
-            origin: b"tab \"17\"".as_slice().into(),
+            origin: Some(b"tab \"17\"".as_slice().into()),
         };
         let shown = |format| {
             let bytes = with_event(Operation::Delete, id_3(), vec![], |event, cursor| {

@@ -24,7 +24,7 @@ use crate::pg::transaction::{
 };
 use crate::pg::{fault, lock, worker};
 use crate::tables::transaction::{self, Feed};
-use crate::tables::{commit_lock, maintenance, segment, wakeups};
+use crate::tables::{commit_lock, epoch, maintenance, segment, wakeups};
 
 /// Queues a session's pending events as notifications of this transaction; called under the commit lock. False if the
 /// server's queue had no room for them.
@@ -109,7 +109,7 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
 /// What the own changes had made true is so no longer.
 fn rolled_back() {
     interned::at_rollback();
-    transaction::at_rollback();
+    epoch::at_rollback();
     if let Some(at_rollback) = AT_ROLLBACK.get() {
         at_rollback();
     }
@@ -201,7 +201,7 @@ struct Flushed {
 impl Flushed {
     fn nothing() -> Self {
         Self {
-            epoch: transaction::epoch(true),
+            epoch: epoch::begin(),
             source: source(),
             noted: wal_position(),
             contents: transaction::Contents::logged([]),
@@ -214,7 +214,7 @@ impl Flushed {
 fn source() -> Source {
     Source {
         xid: top_xid(),
-        origin: gucs::origin().into(),
+        origin: gucs::origin(),
     }
 }
 
@@ -222,7 +222,7 @@ fn source() -> Source {
 fn flush() -> Flushed {
     let mut changes = outbox::take().take_all();
     changes.sort();
-    let (epoch, source) = (transaction::epoch(true), source());
+    let (epoch, source) = (epoch::begin(), source());
     let segment = segment::own();
     let (contents, notifications) = if spill::is_empty() {
         let contents = append::small(&segment, &changes).unwrap_or_else(|| {

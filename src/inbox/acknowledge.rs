@@ -6,14 +6,14 @@ use crate::error::{Error, raise};
 use crate::pg::fault;
 use crate::pg::table::Read;
 use crate::tables::session::{self, Session};
-use crate::tables::{lost_event, segment, session_expiry, transaction};
+use crate::tables::{epoch, lost_event, segment, session_expiry, transaction};
 
 /// Reads a cursor that is for these sessions. Raises 22P02 for a text that none has, 24000 for one that this feed never gave
 /// out, that a crash has undone, or that has expired.
 pub fn parse(text: &str, sessions: &[SessionId]) -> Cursor {
     let cursor = Cursor::parse(text).unwrap_or_else(|| raise(Error::MalformedCursor));
     let is_known = if cursor.is_beginning() {
-        (1..=transaction::epoch(false)).contains(&cursor.position.epoch)
+        (1..=epoch::current()).contains(&cursor.position.epoch)
     } else {
         // Latest: the caller's snapshot may be older than the cursor that it was given.
         transaction::at_position(cursor.position, Read::Latest)
@@ -47,15 +47,20 @@ pub struct Start {
 /// The position that a read starts after: the given one, or what the session has acknowledged.
 pub fn start(session: &Session, after: Option<&str>) -> Start {
     match after {
-        Some(after) => Start {
-            after: parse(after, &[session.id]),
-            is_passed: true,
-        },
+        Some(after) => Start::passed(parse(after, &[session.id])),
         None => Start::acknowledged(acknowledged(session, Read::Statement)),
     }
 }
 
 impl Start {
+    /// After the cursor that the caller has named.
+    pub fn passed(after: Cursor) -> Self {
+        Self {
+            after,
+            is_passed: true,
+        }
+    }
+
     /// After what the session has acknowledged.
     pub fn acknowledged(after: Cursor) -> Self {
         Self {

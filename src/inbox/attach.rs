@@ -3,7 +3,6 @@
 use pgrx::Uuid;
 use pgrx::prelude::*;
 
-use super::acknowledge::Start;
 use super::reader::Reader;
 use super::{acknowledge, permissions};
 use crate::change::operation::SessionId;
@@ -25,7 +24,7 @@ fn session_attach(session_id: Option<Uuid>, replay: Option<bool>) -> i64 {
     access::set_current(Some(id), false);
     notify::listen(&session.channel());
     session_expiry::note_use(id);
-    let start = Start::acknowledged(acknowledge::acknowledged(&session, Read::Statement));
+    let start = acknowledge::start(&session, None);
     let pending = Reader::new(session, Read::Inserted, start).count();
     if replay.unwrap_or(true) {
         let replay = Replay {
@@ -103,8 +102,8 @@ fn events(session: Session, pending: usize, named: Option<&[SessionId]>) -> Pend
         };
     }
     let format = session.format;
-    // With a snapshot: a connection that acknowledges replaces the row that is read here.
-    let start = Start::acknowledged(acknowledge::acknowledged(&session, Read::Statement));
+    // With a snapshot: a connection that acknowledges replaces the row that is read for it.
+    let start = acknowledge::start(&session, None);
     let mut reader = Reader::without_waiting(session, Read::Latest, start);
     let page = reader.read(
         most,

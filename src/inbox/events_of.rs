@@ -38,11 +38,8 @@ impl Inbox {
         let session = access::session(Some(id));
         permissions::judge(&session);
         let start = match after {
-            Some(after) => Start {
-                after,
-                is_passed: true,
-            },
-            None => Start::acknowledged(acknowledge::acknowledged(&session, Read::Statement)),
+            Some(after) => Start::passed(after),
+            None => acknowledge::start(&session, None),
         };
         Self {
             session: id,

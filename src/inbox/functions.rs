@@ -15,7 +15,7 @@ use crate::pg::setting;
 use crate::pg::table::Read;
 use crate::tables::session::Session;
 use crate::tables::transaction::AtTime;
-use crate::tables::{access, transaction};
+use crate::tables::{access, epoch, transaction};
 
 /// A count that an option gives; raises 22023 below 1.
 pub fn count(option: &'static str, value: i32) -> usize {
@@ -89,7 +89,7 @@ fn cursor(at: Option<TimestampWithTimeZone>) -> String {
         let newest = transaction::newest(Read::Inserted);
         let cursor = newest.map(|newest| newest.cursor());
         return cursor
-            .unwrap_or_else(|| Cursor::beginning(transaction::epoch(false)))
+            .unwrap_or_else(|| Cursor::beginning(epoch::current()))
             .to_string();
     };
     match transaction::last_at(at.into(), Read::Inserted) {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::acknowledge::{self, Start};
+use super::acknowledge;
 use super::reader::Reader;
 use crate::change::cursor::Position;
 use crate::change::inline;
@@ -141,7 +141,7 @@ pub fn enforce(id: SessionId) {
         return;
     }
     let _snapshot = ActiveSnapshot::push_latest();
-    let start = Start::acknowledged(acknowledge::acknowledged(&session, Read::Statement));
+    let start = acknowledge::start(&session, None);
     let mut reader = Reader::without_waiting(session.clone(), Read::Inserted, start);
     let mut size = Size::default();
     let mut last = None;

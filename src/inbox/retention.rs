@@ -3,7 +3,7 @@
 //! A segment of the log takes what is written in half of that time. It goes as a whole, when its newest transaction is
 //! older than `reldiff.retention`: so an event is kept for that time at least, and for half of it longer at most.
 
-use super::acknowledge::{self, Start};
+use super::acknowledge;
 use super::reader::Reader;
 use crate::change::cursor::Cursor;
 use crate::change::event::{self, Change};
@@ -140,18 +140,17 @@ fn last_events(segment: &Tables) -> Vec<(SessionId, Cursor)> {
 /// What the session has lost with the events up to this one: of what is recorded, its owner may not be allowed to read all.
 /// If nothing is left to be told behind what has been acknowledged, that is the last of what is gone.
 fn lost(session: Session, last: Cursor) -> Cursor {
-    let acknowledged = acknowledge::acknowledged(&session, Read::Statement);
-    if acknowledged >= last {
+    let start = acknowledge::start(&session, None);
+    if start.after >= last {
         return last;
     }
-    let start = Start::acknowledged(acknowledged);
     let mut reader = Reader::without_waiting(session, Read::Inserted, start);
     let mut next = None;
     reader.read(1, |_, place| next = Some(place.cursor), |(), _| ());
     if reader.has_passed_over() || next.is_some_and(|next| next <= last) {
         last
     } else {
-        acknowledged
+        start.after
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod addressee;
 pub mod commit_lock;
+pub mod epoch;
 pub mod inbox_size;
 pub mod invalidation;
 pub mod log;

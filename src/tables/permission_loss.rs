@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use pgrx::pg_sys::Oid;
 
+use super::epoch;
 use super::registry::registry;
 use super::transaction;
 use crate::change::cursor::Position;
@@ -89,7 +90,7 @@ pub fn end(session: SessionId, relation: Oid) {
     }
     let newest = transaction::newest(Read::Latest).map(|newest| newest.position);
     let begin = newest.unwrap_or_else(|| Position {
-        epoch: transaction::epoch(false),
+        epoch: epoch::current(),
         lsn: 0,
     });
     Table::open_to_write(registry().permission_loss).insert_row(&[

@@ -1,4 +1,4 @@
-//! `event.epoch`, and `event.transaction_0` and `event.transaction_set_0` and so on: the place of each transaction in the
+//! `event.transaction_0` and `event.transaction_set_0` and so on: the place of each transaction in the
 //! feed.
 
 use std::cell::Cell;
@@ -6,17 +6,13 @@ use std::rc::Rc;
 
 use pgrx::pg_sys::{Datum, Oid};
 
-use super::registry::{generation, registry};
+use super::epoch;
 use super::segment::{self, End, State, Tables};
 use crate::change::cursor::Position;
 use crate::change::event::{Source, Stamp};
 use crate::pg::scan_key::{Key, unsigned};
 use crate::pg::table::{Read, Row, Table};
 use crate::pg::{bytes, transaction};
-
-const EPOCH_NUMBER: i16 = 1;
-const EPOCH_SYSTEM: i16 = 2;
-const EPOCH_DATABASE: i16 = 3;
 
 const EPOCH: i16 = 1;
 const POSITION: i16 = 2;
@@ -66,57 +62,8 @@ impl Placed {
 }
 
 thread_local! {
-    /// The epoch that this backend has seen, and the registry's generation then.
-    static SEEN: Cell<Option<(u64, u16)>> = const { Cell::new(None) };
     /// A position that was the newest once, and its segment.
     static LAST_SEEN: Cell<(i64, u64)> = const { Cell::new((0, 0)) };
-}
-
-/// The current epoch. A new one begins when the database is not the one that wrote the newest row; a writer
-/// sets `begin`, which stores it. Two writers may store the same one: both are right.
-pub fn epoch(begin: bool) -> u16 {
-    let generation = generation();
-    if let Some((seen, epoch)) = SEEN.get()
-        && seen == generation
-    {
-        return epoch;
-    }
-    let registry = registry();
-    let (system, database) = transaction::database();
-    let table = Table::open_to_read(registry.epoch);
-    let mut scan = table.scan(registry.epoch_number, &[], Read::Latest);
-    let newest = scan.next_back().map(|row| {
-        (
-            row.int4(EPOCH_NUMBER),
-            row.int8(EPOCH_SYSTEM) as u64,
-            row.oid(EPOCH_DATABASE),
-        )
-    });
-    drop(scan);
-    match newest {
-        Some((epoch, its_system, its_database))
-            if (its_system, its_database) == (system, database) =>
-        {
-            SEEN.set(Some((generation, epoch as u16)));
-            epoch as u16
-        }
-        _ => {
-            let epoch = newest.map_or(1, |(epoch, ..)| epoch + 1);
-            if begin {
-                Table::open_to_write(registry.epoch).insert_row(&[
-                    Some(epoch.into()),
-                    Some((system as i64).into()),
-                    Some(database.into()),
-                ]);
-            }
-            epoch as u16
-        }
-    }
-}
-
-/// An epoch that this transaction has stored is not.
-pub fn at_rollback() {
-    SEEN.set(None);
 }
 
 /// The newest transaction that has its place.
@@ -127,7 +74,7 @@ pub fn newest(read: Read) -> Option<End> {
     newest
         .map(|newest| newest.as_end())
         .max()
-        .or_else(|| segment::removed_end(read).filter(|end| end.position.epoch == epoch(false)))
+        .or_else(|| segment::removed_end(read).filter(|end| end.position.epoch == epoch::current()))
 }
 
 /// What is found of a time in the feed.
@@ -146,7 +93,7 @@ pub enum AtTime {
 /// keep anyway.
 pub fn last_at(time: i64, read: Read) -> AtTime {
     let opened = segment::open_from(Position::default());
-    let last = (1..=epoch(false)).rev().find_map(|epoch| {
+    let last = (1..=epoch::current()).rev().find_map(|epoch| {
         let segments = opened.segments.iter();
         segments
             .filter_map(|segment| last_at_of_epoch(segment, epoch, time, read))
@@ -199,14 +146,14 @@ fn last_at_of_epoch(segment: &Tables, epoch: u16, time: i64, read: Read) -> Opti
 
 /// The newest transaction of the segment in the newest epoch that it has one of.
 pub fn newest_of(segment: &Tables, read: Read) -> Option<Placed> {
-    (1..=epoch(false))
+    (1..=epoch::current())
         .rev()
         .find_map(|epoch| newest_of_epoch(segment, epoch, 0, read))
 }
 
 /// As [`newest_of`] in the current epoch, at this WAL position or behind it.
 fn newest_from(segment: &Tables, lsn: u64, read: Read) -> Option<Placed> {
-    newest_of_epoch(segment, epoch(false), lsn, read)
+    newest_of_epoch(segment, epoch::current(), lsn, read)
 }
 
 /// One that has no position yet sorts after all others and is not compared.
@@ -251,7 +198,7 @@ impl Feed {
         });
         let newest = live
             .chain(ring.removed.map(Placed::from))
-            .filter(|placed| placed.position.epoch == epoch(false))
+            .filter(|placed| placed.position.epoch == epoch::current())
             .max_by_key(|placed| placed.position);
         let lsn = newest.as_ref().map_or(0, |newest| newest.position.lsn);
         LAST_SEEN.set((self.segment.number, lsn));
@@ -297,7 +244,7 @@ fn placed(row: &Row) -> Placed {
         },
         source: Source {
             xid: row.unsigned(XID).expect("a NOT NULL column"),
-            origin: row.bytes(ORIGIN).unwrap_or_default().into(),
+            origin: row.bytes(ORIGIN).map(Into::into),
         },
         nonce: row.int4(NONCE) as u32,
         at: row.int8(AT),
@@ -348,7 +295,7 @@ pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents
             _ => (None, None, None),
         },
     };
-    let origin = &transaction.source.origin;
+    let origin = transaction.source.origin.as_deref();
     feed.table.insert_row(&[
         Some(epoch),
         Some(lsn),
@@ -360,7 +307,7 @@ pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents
         relation,
         Some(transaction.has_skips.into()),
         changes,
-        (!origin.is_empty()).then(|| bytes::text(origin)),
+        origin.map(bytes::text),
     ]);
     if let Contents::Logged { sets } = contents
         && sets.len() > 1

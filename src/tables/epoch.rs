@@ -1,0 +1,66 @@
+//! `event.epoch`: the databases that this inbox has lived in.
+
+use std::cell::Cell;
+
+use super::registry::{generation, registry};
+use crate::pg::table::{Read, Table};
+use crate::pg::transaction;
+
+const NUMBER: i16 = 1;
+const SYSTEM: i16 = 2;
+const DATABASE: i16 = 3;
+
+thread_local! {
+    /// The epoch that this backend has seen, and the registry's generation then.
+    static SEEN: Cell<Option<(u64, u16)>> = const { Cell::new(None) };
+}
+
+/// The current epoch. A new one begins when the database is not the one that wrote the newest row.
+pub fn current() -> u16 {
+    find().unwrap_or_else(|newest| next(newest))
+}
+
+/// As [`current`], for a writer, which stores a new one. Two writers may store the same one: both are right.
+pub fn begin() -> u16 {
+    find().unwrap_or_else(|newest| {
+        let (system, database) = transaction::database();
+        let epoch = next(newest);
+        Table::open_to_write(registry().epoch).insert_row(&[
+            Some(i32::from(epoch).into()),
+            Some((system as i64).into()),
+            Some(database.into()),
+        ]);
+        epoch
+    })
+}
+
+fn next(newest: Option<u16>) -> u16 {
+    newest.map_or(1, |newest| newest + 1)
+}
+
+/// The epoch of this database, or else the newest one of another.
+fn find() -> Result<u16, Option<u16>> {
+    let generation = generation();
+    if let Some((seen, epoch)) = SEEN.get()
+        && seen == generation
+    {
+        return Ok(epoch);
+    }
+    let registry = registry();
+    let table = Table::open_to_read(registry.epoch);
+    let mut scan = table.scan(registry.epoch_number, &[], Read::Latest);
+    let Some(row) = scan.next_back() else {
+        return Err(None);
+    };
+    let epoch = row.int4(NUMBER) as u16;
+    if (row.int8(SYSTEM) as u64, row.oid(DATABASE)) != transaction::database() {
+        return Err(Some(epoch));
+    }
+    SEEN.set(Some((generation, epoch)));
+    Ok(epoch)
+}
+
+/// An epoch that this transaction has stored is not.
+pub fn at_rollback() {
+    SEEN.set(None);
+}
