@@ -43,6 +43,16 @@ level, REPEATABLE READ and SERIALIZABLE included. While it waits VACUUM keeps wh
 still see: rather call it again than use a timeout of hours.
 Raises what event.events() does, also while it waits, and 22023 for a timeout that is NULL or negative.';
 
+CREATE FUNCTION event.await_sequenced(timeout interval DEFAULT '10s') RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'await_sequenced_wrapper';
+COMMENT ON FUNCTION event.await_sequenced(interval) IS
+'Waits until all that has been committed can be read
+
+A transaction that was committed without a place in the order of events (reldiff.delivery = sequencer, or
+reldiff.commit_lock_timeout) is told a moment later. This waits for those that were committed before the
+call, and returns false when the timeout is over. Needs a statement of its own before the one that reads
+with one snapshot. Raises 22023 for a timeout that is NULL or negative.';
+
 CREATE FUNCTION event.ack(cursor text, session_id uuid DEFAULT NULL) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ack_wrapper';
 COMMENT ON FUNCTION event.ack(text, uuid) IS

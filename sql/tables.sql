@@ -135,8 +135,8 @@ CREATE TABLE event.subscription_change (
 CREATE INDEX subscription_change_xid ON event.subscription_change (xid);
 COMMENT ON TABLE event.subscription_change IS 'Changes of subscriptions, for writers to reread';
 
--- The log is a ring of segments. A segment is five tables: changed rows, transactions, and the sets of recipients that
--- these name; segment n is in the tables with the number n % 4. A new one is opened every half of reldiff.retention; what has
+-- The log is a ring of segments. A segment is six tables: changed rows, transactions, those that have no place yet, and the
+-- sets of recipients that these name; segment n is in the tables with the number n % 4. A new one is opened every half of reldiff.retention; what has
 -- been written to one is all that it will ever hold once it is closed, and the oldest is emptied when its newest transaction
 -- is older than reldiff.retention. Rows of these tables are only inserted: a writer reads them without a snapshot.
 CREATE TABLE event.segment (
@@ -231,16 +231,15 @@ CREATE TABLE event.log_0 (
 );
 CREATE INDEX ON event.log_0 (xid, set_id, command, arrival);
 
--- A row per transaction that has events: its place in the feed, or NULL while it has none yet. noted is the
--- WAL position at its pre-commit. If it concerns one recipient set, that is here, and a small one's changes,
+-- A row per transaction that has its place in the feed. noted is the WAL position at its pre-commit. If it concerns one recipient set, that is here, and a small one's changes,
 -- all of one relation, are here instead of in the log (src/change/inline.rs). has_skips: after it there are
 -- channels in event.skipped_notification. origin: what the writer called itself.
 CREATE TABLE event.transaction_0 (
     epoch integer NOT NULL,
-    position pg_lsn,
+    position pg_lsn NOT NULL,
     xid xid8 NOT NULL,
     nonce integer NOT NULL,
-    at timestamptz,
+    at timestamptz NOT NULL,
     noted pg_lsn NOT NULL,
     set_id bigint,
     relation regclass,
@@ -259,21 +258,38 @@ CREATE TABLE event.transaction_set_0 (
 );
 CREATE INDEX ON event.transaction_set_0 (set_id, epoch, position);
 
+-- A row per transaction that was committed without a place. It gets one by a row of event.transaction_0, and stays here:
+-- event.sequenced says which of them have theirs.
+CREATE TABLE event.unsequenced_0 (
+    epoch integer NOT NULL,
+    xid xid8 NOT NULL,
+    noted pg_lsn NOT NULL,
+    set_ids bigint[] NOT NULL,
+    logged_changes bigint NOT NULL,
+    relation regclass,
+    changes bytea,
+    origin text
+);
+CREATE INDEX ON event.unsequenced_0 (epoch, xid);
+
 CREATE TABLE event.recipient_set_1 (LIKE event.recipient_set_0 INCLUDING ALL);
 CREATE TABLE event.recipient_set_member_1 (LIKE event.recipient_set_member_0 INCLUDING ALL);
 CREATE TABLE event.log_1 (LIKE event.log_0 INCLUDING ALL);
 CREATE TABLE event.transaction_1 (LIKE event.transaction_0 INCLUDING ALL);
 CREATE TABLE event.transaction_set_1 (LIKE event.transaction_set_0 INCLUDING ALL);
+CREATE TABLE event.unsequenced_1 (LIKE event.unsequenced_0 INCLUDING ALL);
 CREATE TABLE event.recipient_set_2 (LIKE event.recipient_set_0 INCLUDING ALL);
 CREATE TABLE event.recipient_set_member_2 (LIKE event.recipient_set_member_0 INCLUDING ALL);
 CREATE TABLE event.log_2 (LIKE event.log_0 INCLUDING ALL);
 CREATE TABLE event.transaction_2 (LIKE event.transaction_0 INCLUDING ALL);
 CREATE TABLE event.transaction_set_2 (LIKE event.transaction_set_0 INCLUDING ALL);
+CREATE TABLE event.unsequenced_2 (LIKE event.unsequenced_0 INCLUDING ALL);
 CREATE TABLE event.recipient_set_3 (LIKE event.recipient_set_0 INCLUDING ALL);
 CREATE TABLE event.recipient_set_member_3 (LIKE event.recipient_set_member_0 INCLUDING ALL);
 CREATE TABLE event.log_3 (LIKE event.log_0 INCLUDING ALL);
 CREATE TABLE event.transaction_3 (LIKE event.transaction_0 INCLUDING ALL);
 CREATE TABLE event.transaction_set_3 (LIKE event.transaction_set_0 INCLUDING ALL);
+CREATE TABLE event.unsequenced_3 (LIKE event.unsequenced_0 INCLUDING ALL);
 
 COMMENT ON TABLE event.recipient_set_0 IS 'Distinct sets of sessions that get a change';
 COMMENT ON TABLE event.recipient_set_1 IS 'Distinct sets of sessions that get a change';
@@ -295,6 +311,10 @@ COMMENT ON TABLE event.transaction_set_0 IS 'The sets of transactions that conce
 COMMENT ON TABLE event.transaction_set_1 IS 'The sets of transactions that concern several';
 COMMENT ON TABLE event.transaction_set_2 IS 'The sets of transactions that concern several';
 COMMENT ON TABLE event.transaction_set_3 IS 'The sets of transactions that concern several';
+COMMENT ON TABLE event.unsequenced_0 IS 'Transactions committed without a place';
+COMMENT ON TABLE event.unsequenced_1 IS 'Transactions committed without a place';
+COMMENT ON TABLE event.unsequenced_2 IS 'Transactions committed without a place';
+COMMENT ON TABLE event.unsequenced_3 IS 'Transactions committed without a place';
 
 CREATE VIEW event.log AS
     TABLE event.log_0 UNION ALL TABLE event.log_1 UNION ALL TABLE event.log_2 UNION ALL TABLE event.log_3;
@@ -304,6 +324,21 @@ CREATE VIEW event.transaction AS
     TABLE event.transaction_0 UNION ALL TABLE event.transaction_1
     UNION ALL TABLE event.transaction_2 UNION ALL TABLE event.transaction_3;
 COMMENT ON VIEW event.transaction IS 'The place of each transaction in the feed';
+
+CREATE VIEW event.unsequenced AS
+    TABLE event.unsequenced_0 UNION ALL TABLE event.unsequenced_1
+    UNION ALL TABLE event.unsequenced_2 UNION ALL TABLE event.unsequenced_3;
+COMMENT ON VIEW event.unsequenced IS 'Transactions committed without a place';
+
+-- Up to where the transactions that were committed without a place have theirs: all that the snapshot sees, and all of
+-- earlier epochs. The newest row counts; position is the WAL position at which it was written.
+CREATE TABLE event.sequenced (
+    epoch integer NOT NULL,
+    position pg_lsn NOT NULL,
+    snapshot pg_snapshot NOT NULL
+);
+CREATE INDEX sequenced_position ON event.sequenced (epoch, position);
+COMMENT ON TABLE event.sequenced IS 'Which unsequenced transactions have their place';
 
 -- Channels on which events were not notified, since the server's queue was too full: the next notification on such a
 -- channel is a nudge. events: how many. Read and written under the commit lock only.

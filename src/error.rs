@@ -70,8 +70,6 @@ errors! {
     MalformedCursor,
     /// A cursor of another database, of a lost commit, or of events that are gone.
     UnknownCursor,
-    /// A transaction with events cannot be prepared.
-    TwoPhase,
     /// The lock for creating a trigger was not to be had.
     TrackTimeout { relation: String },
     /// The caller is no member of the role that owns the table.
@@ -339,11 +337,6 @@ impl Error {
                     "SELECT event.cursor()".into(),
                 )
             }
-            TwoPhase => (
-                Code::ERRCODE_FEATURE_NOT_SUPPORTED,
-                "cannot PREPARE a transaction that has events for a session".into(),
-                "COMMIT".into(),
-            ),
             TrackTimeout { relation } => {
                 object = named(&relation);
                 detail = Some("Creating the trigger needs a lock that writers of the table did not leave room for.".into());

@@ -1,5 +1,6 @@
 //! The settings, `reldiff.*`.
 
+use pgrx::PostgresGucEnum;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use std::ffi::CString;
 use std::rc::Rc;
@@ -28,6 +29,30 @@ pub fn origin() -> Option<Rc<[u8]>> {
     let origin = ORIGIN.get().filter(|origin| !origin.is_empty())?;
     let bytes = origin.as_bytes().iter().take(LONGEST_ORIGIN);
     Some(bytes.map(printable).collect())
+}
+
+/// How transactions get their place in the order of events, and their notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum Delivery {
+    /// The writer takes its place at its commit, one after the other.
+    #[name = c"inline"]
+    Inline,
+    /// A background process gives it to them, after their commits.
+    #[name = c"sequencer"]
+    Sequencer,
+}
+
+pub static DELIVERY: GucSetting<Delivery> = GucSetting::<Delivery>::new(Delivery::Inline);
+
+/// To how many transactions the sequencer gives their places at a time, at most.
+pub static SEQUENCER_BATCH: GucSetting<i32> = GucSetting::<i32>::new(10_000);
+
+/// How long, in milliseconds, the sequencer waits for more transactions before it gives places again.
+pub static SEQUENCER_NAP: GucSetting<i32> = GucSetting::<i32>::new(0);
+
+/// [`SEQUENCER_NAP`] as a duration.
+pub fn sequencer_nap() -> Duration {
+    Duration::from_millis(SEQUENCER_NAP.get() as u64)
 }
 
 /// The most events that one transaction notifies one session of; more become one nudge. 0 is unlimited.
@@ -78,6 +103,14 @@ pub static BYTES_PER_SESSION: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// gap. For superusers, since it keeps events from others.
 pub static CAPTURE: GucSetting<bool> = GucSetting::<bool>::new(true);
 
+/// How long, in milliseconds, a writer waits for the commit lock; then it commits without a place in the feed.
+pub static COMMIT_LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(1_000);
+
+/// [`COMMIT_LOCK_TIMEOUT`] as a duration.
+pub fn commit_lock_timeout() -> Duration {
+    Duration::from_millis(COMMIT_LOCK_TIMEOUT.get() as u64)
+}
+
 /// How long a first subscription tries, in milliseconds, to get the lock that creating a trigger needs.
 pub static TRACK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 
@@ -103,6 +136,34 @@ pub fn init() {
         &ORIGIN,
         GucContext::Userset,
         GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"reldiff.delivery",
+        c"How transactions get their place in the order of events.",
+        c"inline: at their commit, one after the other. sequencer: from a background process, just after it.",
+        &DELIVERY,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.sequencer_batch",
+        c"To how many transactions the sequencer gives their places at a time, at most.",
+        c"They become visible together; nobody else gets a place meanwhile.",
+        &SEQUENCER_BATCH,
+        1,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.sequencer_nap",
+        c"How long the sequencer waits for more transactions before it gives places again.",
+        c"Longer naps leave writers more of the machine, and events come later.",
+        &SEQUENCER_NAP,
+        0,
+        60_000,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
     );
     GucRegistry::define_int_guc(
         c"reldiff.notify_limit",
@@ -231,6 +292,16 @@ pub fn init() {
         i32::MAX,
         GucContext::Suset,
         GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.commit_lock_timeout",
+        c"How long a writer waits for its place in the order of events.",
+        c"Then it commits, and gets its place afterwards: its events come later, and none is lost. 0 waits for nobody.",
+        &COMMIT_LOCK_TIMEOUT,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
     );
     GucRegistry::define_int_guc(
         c"reldiff.track_timeout",

@@ -69,6 +69,7 @@ fn work(job: &str) {
         tables::maintenance::WHEN_DUE | tables::maintenance::NOW => {
             inbox::maintain(job, session::remove_expired);
         }
+        tables::sequencer::JOB => commit::sequence(),
         _ => session::work(job),
     }
 }

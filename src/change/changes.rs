@@ -58,7 +58,7 @@ impl Changes {
         })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.changes.len()
     }
 

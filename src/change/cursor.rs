@@ -5,6 +5,8 @@
 //! commit lock; the ordinal is the place of the change inside its transaction and of the field inside
 //! its row; the nonce tells a position that a crash made the server issue twice.
 
+use super::digits::hexadecimal;
+
 /// The place of a change inside its transaction: by command, deletes first, then by arrival.
 ///
 /// The order in which triggers fire is not it: a user's AFTER trigger that changes rows of the same
@@ -86,6 +88,25 @@ impl Cursor {
         (self.order, self.field)
     }
 
+    /// As [`ToString`] writes it.
+    pub fn text(&self) -> [u8; CURSOR_LENGTH] {
+        let mut text = [0; CURSOR_LENGTH];
+        let mut rest = text.as_mut_slice();
+        for (digits, number) in [
+            (4, u64::from(self.position.epoch)),
+            (16, self.position.lsn),
+            (8, u64::from(self.order.command)),
+            (10, self.order.arrival),
+            (4, u64::from(self.field)),
+            (8, u64::from(self.nonce)),
+        ] {
+            let (number_of, tail) = rest.split_at_mut(digits);
+            hexadecimal(number_of, number);
+            rest = tail;
+        }
+        text
+    }
+
     /// `None` for everything that [`ToString`] would not have written.
     pub fn parse(text: &str) -> Option<Self> {
         let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -114,16 +135,7 @@ impl Cursor {
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{:04x}{:016x}{:08x}{:010x}{:04x}{:08x}",
-            self.position.epoch,
-            self.position.lsn,
-            self.order.command,
-            self.order.arrival,
-            self.field,
-            self.nonce
-        )
+        f.write_str(&String::from_utf8_lossy(&self.text()))
     }
 }
 

@@ -70,8 +70,8 @@ impl WatchedColumns {
 #[derive(Debug, Default)]
 pub struct Watchers {
     everyone: Rc<Recipients>,
-    /// The recipients of the last update that concerned only some, by its changed columns: statements
-    /// that change many rows change the same columns in each.
+    /// The recipients of the last update, by its changed columns: statements that change many rows change the same
+    /// columns in each.
     last_update: RefCell<Option<(Vec<ColumnNumber>, Rc<Recipients>)>>,
 }
 
@@ -116,25 +116,20 @@ impl Watchers {
                     .filter(|recipient| concerns(recipient, changed)),
             );
         }
-        if self
-            .everyone
-            .iter()
-            .all(|recipient| concerns(recipient, changed))
-        {
-            return Rc::clone(&self.everyone);
-        }
         let mut last = self.last_update.borrow_mut();
-        match &*last {
-            Some((columns, recipients)) if columns == changed => Rc::clone(recipients),
-            _ => {
-                let recipients = Rc::new(
-                    self.everyone
-                        .filter(|recipient| concerns(recipient, changed)),
-                );
-                *last = Some((changed.to_vec(), Rc::clone(&recipients)));
-                recipients
-            }
+        if let Some((columns, recipients)) = &*last
+            && columns == changed
+        {
+            return Rc::clone(recipients);
         }
+        let concerned = |recipient: &Recipient| concerns(recipient, changed);
+        let recipients = if self.everyone.iter().all(concerned) {
+            Rc::clone(&self.everyone)
+        } else {
+            Rc::new(self.everyone.filter(concerned))
+        };
+        *last = Some((changed.to_vec(), Rc::clone(&recipients)));
+        recipients
     }
 
     fn with(&self, keyed: &[KeyedSubscription]) -> Rc<Recipients> {

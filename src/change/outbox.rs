@@ -37,6 +37,8 @@ pub struct Outbox {
     seen: usize,
     /// Of the last statement that has told of any.
     pub resets: Resets,
+    /// Whether the transaction's other changes have gone to the log for its commit: what comes now follows at once.
+    pub is_late: bool,
 }
 
 impl Outbox {
@@ -48,6 +50,7 @@ impl Outbox {
             deletes: Deletes::new(),
             seen: 0,
             resets: Resets::new(),
+            is_late: false,
         }
     }
 
@@ -123,9 +126,9 @@ impl Outbox {
         self.pending.bytes()
     }
 
-    /// Whether the changes of this level are more than `limit` bytes.
+    /// Whether the changes of this level are more than `limit` bytes, or have to go to the log in any case.
     pub fn is_full(&self, level: i32, limit: usize) -> bool {
-        self.bytes() > limit && self.pending.bytes_of(level) > limit
+        self.is_late || (self.bytes() > limit && self.pending.bytes_of(level) > limit)
     }
 
     /// Takes the changes of this level away, for the log.

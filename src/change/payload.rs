@@ -58,8 +58,7 @@ impl Payload {
     /// Fills in the transaction's place.
     pub fn stamped(mut self, stamp: &Stamp, cursor: Cursor) -> Vec<u8> {
         self.bytes[self.at..self.at + AT_LENGTH].copy_from_slice(&stamp.at);
-        let cursor = cursor.to_string();
-        self.bytes[self.cursor..self.cursor + CURSOR_LENGTH].copy_from_slice(cursor.as_bytes());
+        self.bytes[self.cursor..self.cursor + CURSOR_LENGTH].copy_from_slice(&cursor.text());
         self.bytes
     }
 

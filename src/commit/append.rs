@@ -10,13 +10,24 @@ use crate::change::inline;
 use crate::change::outbox::Changes;
 use crate::change::recipients::Recipients;
 use crate::pg::fault;
+use crate::pg::transaction::top_xid;
+use crate::tables::contents::Contents;
+use crate::tables::epoch;
 use crate::tables::log::Log;
-use crate::tables::segment::Tables;
-use crate::tables::transaction::Contents;
+use crate::tables::segment::{self, Tables};
+use crate::tables::unsequenced::Unsequenced;
 
-/// The changes, which are in their order, for the transaction's row: a few short ones of one relation for the same
-/// recipients.
-pub fn small(segment: &Tables, changes: &Changes) -> Option<Contents> {
+/// Stores the changes, which are in their order, in the log, or returns them for the transaction's row.
+pub fn small_or_logged(changes: &Changes) -> Contents {
+    let segment = segment::own();
+    small(&segment, changes).unwrap_or_else(|| {
+        let sets = append(&segment, changes, epoch::begin(), top_xid());
+        Contents::logged(sets, changes.len() as u64)
+    })
+}
+
+/// The changes for the transaction's row: a few short ones of one relation for the same recipients.
+fn small(segment: &Tables, changes: &Changes) -> Option<Contents> {
     let (first, _) = changes.iter().next()?;
     fault::point("append");
     let alike = changes.iter().all(|(change, _)| {
@@ -36,6 +47,28 @@ pub fn small(segment: &Tables, changes: &Changes) -> Option<Contents> {
         relation: Oid::from_u32(first.relation),
         changes: encoded,
     })
+}
+
+/// Stores the changes of the transaction's row in the log.
+pub fn from_row(transaction: &Unsequenced, contents: &Contents) {
+    let Contents::Inline {
+        set,
+        relation,
+        changes,
+    } = contents
+    else {
+        return;
+    };
+    let log = Log::open(
+        &transaction.segment,
+        transaction.epoch,
+        transaction.source.xid,
+    );
+    let mut append = log.append();
+    for (order, record) in inline::decode(changes).expect("we have just written it") {
+        append.change(*set, order, *relation, record);
+    }
+    append.end();
 }
 
 /// Stores the changes in the log, in the order in which they stand. Returns their recipient sets.

@@ -12,37 +12,23 @@ use std::cell::Cell;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, SubXactEvent, XactEvent};
 
-use super::{append, interned, notify, position, spill};
-use crate::change::event::Source;
-use crate::change::replay::{self, Replay, Replays};
-use crate::change::{gaps, outbox};
-use crate::error::{Error, raise};
-use crate::gucs;
+use super::{interned, late, pre_commit, spill};
+use crate::change::{gaps, outbox, replay};
 use crate::pg::report::never_raise;
-use crate::pg::transaction::{
-    ActiveSnapshot, accept_invalidations, is_exiting, nest_level, top_xid, wal_position,
-};
-use crate::pg::{fault, lock, worker};
-use crate::tables::transaction::{self, Feed};
-use crate::tables::{commit_lock, epoch, maintenance, segment, wakeups};
-
-/// Queues a session's pending events as notifications of this transaction; called under the commit lock. False if the
-/// server's queue had no room for them.
-pub type SendReplay = fn(Replay) -> bool;
+use crate::pg::transaction::{is_exiting, nest_level};
+use crate::pg::{fault, in_flight, notify};
+use crate::tables::{epoch, last_place, segment, wakeups};
 
 thread_local! {
-    static REPLAY: Cell<Option<SendReplay>> = const { Cell::new(None) };
     static AT_ROLLBACK: Cell<Option<fn()>> = const { Cell::new(None) };
-    static TELL_GAPS: Cell<Option<fn()>> = const { Cell::new(None) };
 }
 
 /// Registers the callbacks. `replay` reads the inbox for a session that attaches; `at_rollback` is told of
 /// every rollback of a transaction or savepoint, and of every PREPARE, since what the own changes had made
 /// true is so no longer. `tell_gaps` puts the last events of the transaction into the outbox.
-pub fn init(replay: SendReplay, at_rollback: fn(), tell_gaps: fn()) {
-    REPLAY.set(Some(replay));
+pub fn init(replay: pre_commit::SendReplay, at_rollback: fn(), tell_gaps: fn()) {
+    pre_commit::init(replay, tell_gaps);
     AT_ROLLBACK.set(Some(at_rollback));
-    TELL_GAPS.set(Some(tell_gaps));
     outbox::set_spill(spill::spill);
     // SAFETY: called once per backend; the functions live as long as the library, which is never unloaded.
     unsafe {
@@ -57,17 +43,20 @@ unsafe extern "C-unwind" fn at_transaction_event(
     _arg: *mut std::ffi::c_void,
 ) {
     match event {
-        XactEvent::XACT_EVENT_PRE_COMMIT => pre_commit(),
-        XactEvent::XACT_EVENT_PRE_PREPARE => pre_prepare(),
+        XactEvent::XACT_EVENT_PRE_COMMIT => pre_commit::run(),
+        XactEvent::XACT_EVENT_PRE_PREPARE => pre_commit::before_prepare(),
         XactEvent::XACT_EVENT_COMMIT => {
             never_raise(|| fault::point("commit_callback"));
+            never_raise(in_flight::end);
+            never_raise(last_place::at_commit);
             never_raise(interned::at_commit);
             never_raise(wakeups::at_commit);
             never_raise(clear);
         }
         // What is in the process's own memory goes with it, and it may have ended in the middle of a change to that.
-        XactEvent::XACT_EVENT_ABORT if is_exiting() => {}
+        XactEvent::XACT_EVENT_ABORT if is_exiting() => in_flight::end(),
         XactEvent::XACT_EVENT_ABORT | XactEvent::XACT_EVENT_PREPARE => {
+            in_flight::end();
             clear();
             rolled_back();
         }
@@ -120,131 +109,9 @@ fn clear() {
     drop(spill::take());
     drop(replay::take());
     drop(gaps::take());
+    late::clear();
+    last_place::clear();
+    notify::clear();
     segment::clear();
     wakeups::clear();
-}
-
-fn has_events() -> bool {
-    outbox::with(|outbox| !outbox.is_empty()) || !spill::is_empty()
-}
-
-fn tell_gaps() {
-    if let Some(tell_gaps) = TELL_GAPS.get() {
-        tell_gaps();
-    }
-}
-
-fn pre_prepare() {
-    tell_gaps();
-    if has_events() || replay::with(|replays| !replays.is_empty()) {
-        raise(Error::TwoPhase);
-    }
-}
-
-/// The last thing of ours that a transaction does. One whose changes matched nobody is not here.
-fn pre_commit() {
-    tell_gaps();
-    let has_events = has_events();
-    let replays = replay::take();
-    if (!has_events && replays.is_empty()) || !segment::exists() {
-        return;
-    }
-    // What the owners may read now decides what they are told.
-    accept_invalidations();
-    if maintenance::is_due() {
-        // Without a free process the next one does.
-        let _ = worker::start(maintenance::WHEN_DUE);
-    }
-    lock::wait_without_timeout();
-    let flushed = has_events.then(flush);
-    let segment = segment::own();
-    // The last lock but NOTIFY's own, and held until the commit is visible to all.
-    fault::point("before_lock");
-    commit_lock::take();
-    fault::point("after_lock");
-    let has_skipped = send_replays(&replays);
-    if flushed.is_none() && !has_skipped {
-        return;
-    }
-    // What was skipped is remembered by the newest transaction, if need be by one without events.
-    let flushed = flushed.unwrap_or_else(Flushed::nothing);
-    let feed = Feed::open(segment);
-    let mut placed = position::next(&feed, flushed.epoch, flushed.source);
-    placed.has_skips |= has_skipped;
-    placed.has_skips = flushed.notifications.send(&placed, placed.has_skips);
-    transaction::insert(&feed, &placed, flushed.noted, &flushed.contents);
-    fault::point("pre_commit_end");
-}
-
-/// Whether some replay was skipped.
-fn send_replays(replays: &Replays) -> bool {
-    let Some(replay) = REPLAY.get() else {
-        return false;
-    };
-    if replays.is_empty() {
-        return false;
-    }
-    let _snapshot = ActiveSnapshot::push();
-    let skipped = replays.iter().filter(|session| !replay(*session)).count();
-    skipped > 0
-}
-
-/// A transaction whose changes are in the log and whose notifications are rendered.
-struct Flushed {
-    epoch: u16,
-    source: Source,
-    noted: u64,
-    contents: transaction::Contents,
-    notifications: notify::Notifications,
-}
-
-impl Flushed {
-    fn nothing() -> Self {
-        Self {
-            epoch: epoch::begin(),
-            source: source(),
-            noted: wal_position(),
-            contents: transaction::Contents::logged([]),
-            notifications: notify::Notifications::default(),
-        }
-    }
-}
-
-/// This transaction, as it says at its end who it is.
-fn source() -> Source {
-    Source {
-        xid: top_xid(),
-        origin: gucs::origin(),
-    }
-}
-
-/// Everything that can be done before the lock is taken.
-fn flush() -> Flushed {
-    let mut changes = outbox::take().take_all();
-    changes.sort();
-    let (epoch, source) = (epoch::begin(), source());
-    let segment = segment::own();
-    let (contents, notifications) = if spill::is_empty() {
-        let contents = append::small(&segment, &changes).unwrap_or_else(|| {
-            transaction::Contents::logged(append::append(&segment, &changes, epoch, source.xid))
-        });
-        (
-            contents,
-            notify::Notifications::of_changes(&changes, source.clone()),
-        )
-    } else {
-        spill::store(nest_level(), changes);
-        let mut spilled = spill::take();
-        let _snapshot = ActiveSnapshot::push();
-        let notifications =
-            notify::Notifications::of_log(&segment, &mut spilled, epoch, source.clone());
-        (transaction::Contents::logged(spilled.sets), notifications)
-    };
-    Flushed {
-        epoch,
-        source,
-        noted: wal_position(),
-        contents,
-        notifications,
-    }
 }

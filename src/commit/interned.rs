@@ -20,6 +20,8 @@ struct Interned {
     known: HashMap<Rc<Recipients>, i64>,
     /// Stored by this transaction.
     own: HashMap<Rc<Recipients>, i64>,
+    /// The one that was asked for last: mostly it is the same again, and a large one takes long to compare.
+    last: Option<(Rc<Recipients>, i64)>,
 }
 
 thread_local! {
@@ -36,11 +38,15 @@ pub fn id(segment: &Tables, recipients: &Rc<Recipients>) -> i64 {
                 ..Interned::default()
             };
         }
-        interned
-            .known
-            .get(recipients)
-            .or_else(|| interned.own.get(recipients))
-            .copied()
+        if let Some((last, id)) = &interned.last
+            && Rc::ptr_eq(last, recipients)
+        {
+            return Some(*id);
+        }
+        let known = interned.known.get(recipients);
+        let seen = known.or_else(|| interned.own.get(recipients)).copied();
+        interned.last = seen.map(|id| (Rc::clone(recipients), id));
+        seen
     });
     if let Some(id) = seen {
         return id;
@@ -69,5 +75,8 @@ pub fn at_commit() {
 
 /// What this transaction has stored is not there.
 pub fn at_rollback() {
-    INTERNED.with_borrow_mut(|interned| interned.own.clear());
+    INTERNED.with_borrow_mut(|interned| {
+        interned.own.clear();
+        interned.last = None;
+    });
 }

@@ -6,9 +6,14 @@ mod audience;
 mod callbacks;
 mod channels;
 mod interned;
+mod late;
 mod notify;
 mod position;
+mod pre_commit;
 mod rendering;
+mod sequence;
+mod sequencer;
 mod spill;
 
 pub use callbacks::init;
+pub use sequencer::work as sequence;

@@ -7,18 +7,18 @@ use std::rc::Rc;
 use super::audience::{Audience, Heard, Place, Tally, Told};
 use super::channels::{Channel, Channels};
 use super::rendering::{Queued, Rendering};
-use super::spill::Spilled;
 use crate::change::event::Source;
 use crate::change::outbox::Changes;
 use crate::change::payload::{self, MOST_SESSIONS, Payload};
 use crate::change::recipients::Recipients;
 use crate::gucs;
-use crate::pg::notify;
+use crate::pg::notify::{self, ENTRY_BYTES};
 use crate::pg::table::Read;
 use crate::pg::transaction::accept_invalidations;
+use crate::tables::contents::Contents;
 use crate::tables::log::Merge;
-use crate::tables::segment::Tables;
 use crate::tables::transaction::Placed;
+use crate::tables::unsequenced::Unsequenced;
 use crate::tables::{invalidation, recipient_set, skipped};
 
 /// What will be sent once the transaction has its place.
@@ -34,9 +34,6 @@ pub struct Notifications {
     pub generation: u64,
 }
 
-/// About so much of the server's queue a notification takes beside its payload: the channel and the entry's header.
-const ENTRY_BYTES: usize = 100;
-
 /// The length of a nudge that names this channel's sessions, at most.
 fn nudge_bytes(channel: &Channel) -> usize {
     ENTRY_BYTES + 100 + 39 * channel.sessions.len().min(MOST_SESSIONS)
@@ -44,42 +41,61 @@ fn nudge_bytes(channel: &Channel) -> usize {
 
 impl Notifications {
     /// Renders what the sessions are to hear of these changes, which are in their order.
-    pub fn of_changes(changes: &Changes, source: Source) -> Self {
+    pub fn of_changes(changes: &Changes, source: &Source) -> Self {
         let mut audience = Audience::default();
-        let tally = Tally::of(changes, &mut audience);
-        let mut rendering = Rendering::new(source, tally);
-        if rendering.channels.any_open() {
-            audience.visit_all(changes, |heard| rendering.events(heard));
-        }
+        let mut tally = Tally::default();
+        let mut rendering = None;
+        audience.visit_all(changes, |heard| {
+            tally.count(heard);
+            // Most transactions are that small: then it is known already who hears what.
+            if changes.len() == 1 {
+                let mut all = Rendering::new(source.clone(), std::mem::take(&mut tally));
+                all.events(heard);
+                rendering = Some(all);
+            }
+        });
+        let rendering = rendering.unwrap_or_else(|| {
+            let mut all = Rendering::new(source.clone(), tally);
+            if all.channels.any_open() {
+                audience.visit_all(changes, |heard| all.events(heard));
+            }
+            all
+        });
         rendering.end()
     }
 
-    /// Renders what the sessions are to hear of a transaction whose changes are in the log.
-    pub fn of_log(segment: &Rc<Tables>, spilled: &mut Spilled, epoch: u16, source: Source) -> Self {
-        let xid = source.xid;
+    /// Renders what the sessions are to hear of a transaction whose changes are stored. `tally`: its events, if they have
+    /// been counted.
+    pub fn of_stored(transaction: &Unsequenced, tally: Option<Tally>) -> Self {
         let mut audience = Audience::default();
-        let mut tally = std::mem::take(&mut spilled.tally);
-        if !spilled.is_counted_as_of_now() {
-            tally = Tally::default();
-            let sets = load(segment, spilled);
-            visit_log(&mut audience, segment, &sets, epoch, xid, |heard| {
+        let mut sets = load(transaction);
+        let tally = tally.unwrap_or_else(|| {
+            let mut tally = Tally::default();
+            visit(&mut audience, transaction, &sets, |heard| {
                 tally.count(heard);
                 true
             });
-        }
-        let mut rendering = Rendering::new(source, tally);
+            tally
+        });
+        let mut rendering = Rendering::new(transaction.source.clone(), tally);
         if rendering.channels.any_open() {
             // Sets without a session that hears one by one are not read again.
-            let mut sets = load(segment, spilled);
             sets.retain(|_, recipients| {
                 let mut sessions = recipients.iter().map(|recipient| recipient.session);
                 sessions.any(|session| rendering.channels.open(session).is_some())
             });
-            visit_log(&mut audience, segment, &sets, epoch, xid, |heard| {
+            visit(&mut audience, transaction, &sets, |heard| {
                 rendering.events(heard);
                 rendering.channels.any_open()
             });
         }
+        rendering.end()
+    }
+
+    /// A nudge for each session that has some of these events.
+    pub fn nudges(source: Source, tally: Tally) -> Self {
+        let mut rendering = Rendering::new(source, tally);
+        rendering.channels.close_all();
         rendering.end()
     }
 
@@ -200,24 +216,32 @@ impl Content {
     }
 }
 
-/// The recipients of each set of the changes.
-fn load(segment: &Tables, spilled: &Spilled) -> HashMap<i64, Recipients> {
-    let sets = spilled.sets.iter();
+/// The recipients of each set of the transaction.
+fn load(transaction: &Unsequenced) -> HashMap<i64, Recipients> {
+    let segment = &transaction.segment;
+    let sets = transaction.contents.sets().iter();
     sets.filter_map(|&set| Some((set, recipient_set::load(segment, set, Read::Latest)?)))
         .collect()
 }
 
-/// Visits the events of changes that are in the log for these sets, in order, until `visit` returns false.
-fn visit_log(
+/// Visits the events of the transaction for these sets, in order, until `visit` returns false.
+fn visit(
     audience: &mut Audience,
-    segment: &Rc<Tables>,
+    transaction: &Unsequenced,
     sets: &HashMap<i64, Recipients>,
-    epoch: u16,
-    xid: u64,
     mut visit: impl FnMut(&[Heard]) -> bool,
 ) {
-    let mut merge = Merge::new(Rc::clone(segment), epoch, xid, None, Read::Latest);
-    sets.keys().for_each(|&set| merge.add_set(set));
+    let segment = Rc::clone(&transaction.segment);
+    let (epoch, xid) = (transaction.epoch, transaction.source.xid);
+    let mut merge = Merge::new(segment, epoch, xid, None, Read::Latest);
+    for &set in sets.keys() {
+        match &transaction.contents {
+            Contents::Inline {
+                relation, changes, ..
+            } => merge.add_inline(set, *relation, changes),
+            Contents::Logged { .. } => merge.add_set(set),
+        }
+    }
     let mut go_on = true;
     while go_on && let Some(entry) = merge.next() {
         let told = Told {

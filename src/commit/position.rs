@@ -6,30 +6,24 @@
 //! row to the wrong value.
 
 use crate::change::cursor::Position;
-use crate::change::event::Source;
-use crate::pg::{fault, transaction};
-use crate::tables::skipped;
-use crate::tables::transaction::{Feed, Placed};
+use crate::pg::{fault, transaction as backend};
+use crate::tables::last_place::Last;
+use crate::tables::transaction::Placed;
+use crate::tables::unsequenced::Unsequenced;
 
-/// The next place; skips are those of the place before. The caller holds the lock and stores the transaction under it, so that the next holder's
-/// WAL position is greater.
-pub fn next(feed: &Feed, epoch: u16, source: Source) -> Placed {
-    let before = feed
-        .newest()
-        .filter(|before| before.position.epoch == epoch);
-    let (last_lsn, last_at, has_skips) = before.map_or_else(
-        || (0, i64::MIN, skipped::any()),
-        |before| (before.position.lsn, before.at, before.has_skips),
-    );
+/// The place behind the last one of the epoch; skips are those of that. The caller holds the lock and stores the transaction
+/// under it, so that the next holder's WAL position is greater.
+pub fn next(last: Last, transaction: &Unsequenced) -> Placed {
     fault::point("position");
     Placed {
         position: Position {
-            epoch,
-            lsn: transaction::wal_position().max(last_lsn + 1),
+            epoch: transaction.epoch,
+            lsn: backend::wal_position().max(last.lsn + 1),
         },
-        source,
-        nonce: transaction::nonce(),
-        at: transaction::clock().max(last_at),
-        has_skips,
+        source: transaction.source.clone(),
+        nonce: backend::nonce(),
+        at: backend::clock().max(last.at),
+        noted: transaction.noted,
+        has_skips: last.has_skips,
     }
 }

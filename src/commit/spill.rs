@@ -7,8 +7,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use super::append;
 use super::audience::{Audience, Tally};
+use super::{append, late};
 use crate::change::outbox::{self, Changes};
 use crate::gucs;
 use crate::pg::memory::in_own_context;
@@ -26,6 +26,8 @@ struct OfLevel {
 pub struct Spilled {
     /// The recipient sets that it is for.
     pub sets: BTreeSet<i64>,
+    /// How many changes they are.
+    pub changes: u64,
     /// How many events each session gets of it.
     pub tally: Tally,
     /// When all of it was counted, as [`invalidation::generation`] says; `None` if not all at a time.
@@ -40,12 +42,14 @@ impl Spilled {
             None
         };
         self.sets.extend(other.sets);
+        self.changes += other.changes;
         self.tally.add(other.tally);
     }
 
-    /// Whether no session, relation or privilege has changed since it was counted.
-    pub fn is_counted_as_of_now(&self) -> bool {
-        self.counted == Some(invalidation::generation())
+    /// Takes the tally away; `None` if a session, a relation or a privilege has changed since.
+    pub fn take_tally(&mut self) -> Option<Tally> {
+        let is_current = self.counted == Some(invalidation::generation());
+        is_current.then(|| std::mem::take(&mut self.tally))
     }
 }
 
@@ -56,6 +60,9 @@ thread_local! {
 /// Stores the changes of the running subtransaction, whose level it is.
 pub fn spill(level: i32) {
     store(level, outbox::with(|outbox| outbox.take_level(level)));
+    if outbox::with(|outbox| outbox.is_late) {
+        late::tell();
+    }
 }
 
 /// Stores these changes of the running subtransaction.
@@ -70,6 +77,7 @@ pub fn store(level: i32, changes: Changes) {
         let counted = Some(invalidation::generation());
         Spilled {
             sets,
+            changes: changes.len() as u64,
             tally: Tally::of(&changes, &mut Audience::default()),
             counted,
         }

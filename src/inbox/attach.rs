@@ -9,8 +9,9 @@ use crate::change::operation::SessionId;
 use crate::change::payload::{self, Notification};
 use crate::change::replay::{self, Replay};
 use crate::gucs;
+use crate::pg::notify::{self, ENTRY_BYTES};
 use crate::pg::table::Read;
-use crate::pg::{notify, setting, transaction};
+use crate::pg::{setting, transaction};
 use crate::tables::session::{self, Notify, Session};
 use crate::tables::transaction as feed;
 use crate::tables::{access, session_expiry, skipped};
@@ -40,7 +41,7 @@ fn session_attach(session_id: Option<Uuid>, replay: Option<bool>) -> i64 {
 const NUDGE_BYTES: usize = 250;
 
 /// Queues the pending events of a session. The caller holds the commit lock, so that every other
-/// notification on the connection has a greater cursor. Where the usual limits forbid it, or where an event
+/// notification on the connection has a greater cursor. Where it does not, where the usual limits forbid it, or where an event
 /// cannot be notified, one nudge stands for all of them: many events are never read under the lock. So it does where
 /// events were kept back on the channel: if one listener has acknowledged them, another one would not hear of them. False if the
 /// server's queue had no room for them: then the next notification on the channel is a nudge.
@@ -49,6 +50,7 @@ pub fn replay(
         session: id,
         pending,
     }: Replay,
+    has_lock: bool,
 ) -> bool {
     let Some(session) = session::find(id).filter(|session| session.notify != Notify::Off) else {
         return true;
@@ -56,17 +58,23 @@ pub fn replay(
     let channel = session.channel();
     let has_room = |bytes| notify::queue_has_room(bytes, gucs::NOTIFY_QUEUE_LIMIT.get());
     if !has_room(NUDGE_BYTES) {
-        if pending > 0 {
+        let is_skipped = has_lock && pending > 0;
+        if is_skipped {
             skipped::add(&channel, pending as u64);
         }
-        return pending == 0;
+        return !is_skipped;
     }
     let named = session.shared_channel.is_some().then_some([id]);
     let named = named.as_ref().map(|id| id.as_slice());
-    let found = events(session, pending, named);
+    let found = if has_lock {
+        events(session, pending, named)
+    } else {
+        Pending::default()
+    };
     let bytes: usize = found.payloads.iter().map(Vec::len).sum();
     let few = bytes <= gucs::NOTIFY_BYTES.get() as usize * 1024;
-    let may_send = few && has_room(bytes + 100 * found.count) && !skipped::is_known(&channel);
+    let may_send =
+        few && has_room(bytes + ENTRY_BYTES * found.count) && !skipped::is_known(&channel);
     if found.is_whole && may_send {
         for payload in found.payloads {
             notify::notify(&channel, &notify::payload(payload));
@@ -79,6 +87,7 @@ pub fn replay(
 }
 
 /// What was found of a session's pending events.
+#[derive(Default)]
 struct Pending {
     payloads: Vec<Vec<u8>>,
     count: usize,
@@ -95,11 +104,7 @@ fn events(session: Session, pending: usize, named: Option<&[SessionId]>) -> Pend
     };
     let mut payloads = Vec::new();
     if pending > most {
-        return Pending {
-            payloads,
-            count: 0,
-            is_whole: false,
-        };
+        return Pending::default();
     }
     let format = session.format;
     // With a snapshot: a connection that acknowledges replaces the row that is read for it.

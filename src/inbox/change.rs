@@ -109,7 +109,7 @@ impl Row {
             self.event.mark_last();
         }
         (
-            Text(self.cursor.to_string().into_bytes()),
+            Text(self.cursor.text().to_vec()),
             Text(self.kind.into()),
             self.relation.map(Text),
             self.key.map(Json),

@@ -44,7 +44,7 @@ pub fn page(session: Session, start: Start, limit: usize) -> Vec<u8> {
         Some(newest) if !read.has_next => end.max(newest),
         _ => end,
     };
-    page.text("cursor", cursor.to_string().as_bytes());
+    page.text("cursor", &cursor.text());
     page.raw("has_next", if read.has_next { b"true" } else { b"false" });
     page.end();
     out

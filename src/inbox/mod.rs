@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod attach;
+mod await_sequenced;
 mod change;
 mod diff;
 mod events_of;

@@ -13,7 +13,6 @@ use pgrx::pg_sys::Oid;
 use super::acknowledge::Start;
 use crate::change::cursor::{ChangeOrder, Cursor, Position};
 use crate::change::event::{self, Change, Event, Overflow, Readable, Source, Stamp};
-use crate::change::inline;
 use crate::change::recipients::{Recipient, Recipients};
 use crate::change::record::Record;
 use crate::change::relation::RelationNames;
@@ -28,7 +27,7 @@ use crate::tables::permission_loss::Withheld;
 use crate::tables::segment::{Opened, Tables};
 use crate::tables::session::Session;
 use crate::tables::transaction::{OfSet, Placed};
-use crate::tables::{lost_event, recipient_set, segment, transaction};
+use crate::tables::{lost_event, recipient_set, segment, sequencer, transaction};
 
 /// Rows that one index scan fetches at most.
 const CHUNK: usize = 1000;
@@ -124,6 +123,7 @@ impl Reader {
 
     /// As [`Self::new`], for readers of several sessions, which are mostly in the same sets.
     pub fn sharing(session: Session, read: Read, start: Start, loaded: LoadedSets) -> Self {
+        sequencer::start_if_needed();
         Self::with(session, read, start, loaded, Patience::Waits)
     }
 
@@ -306,22 +306,13 @@ impl Reader {
             self.read,
         );
         for Stored { set, inline } in stored {
-            let Some((relation, changes)) = inline else {
-                merge.add_set(*set);
-                continue;
-            };
-            let changes =
-                inline::decode(changes).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
-            let entry = |(order, record): (ChangeOrder, &[u8])| Entry {
-                order,
-                relation: *relation,
-                set: *set,
-                record: record.to_vec(),
-            };
-            merge.add_entries(*set, changes.into_iter().map(entry));
+            match inline {
+                Some((relation, changes)) => merge.add_inline(*set, *relation, changes),
+                None => merge.add_set(*set),
+            }
         }
         while let Some(entry) = merge.next() {
-            if !self.events(&tables, placed.position, &entry, after, visit) {
+            if !self.events(&tables, placed, &entry, after, visit) {
                 return;
             }
         }
@@ -331,7 +322,7 @@ impl Reader {
     fn events(
         &mut self,
         segment: &Tables,
-        position: Position,
+        placed: &Placed,
         entry: &Entry,
         after: Option<(ChangeOrder, u16)>,
         visit: &mut impl FnMut(&Event) -> bool,
@@ -339,7 +330,7 @@ impl Reader {
         let record =
             Record::decode(&entry.record).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
         let relation = if record.name.is_empty() {
-            if self.withheld.contains(entry.relation, position) {
+            if self.withheld.contains(entry.relation, placed) {
                 return true;
             }
             self.relation(entry.relation)

@@ -18,7 +18,7 @@ use crate::tables::lost_event::{self, Lost};
 use crate::tables::segment::{self, End, RING, Segment, State, Tables};
 use crate::tables::session::{self, Session};
 use crate::tables::transaction::OfSet;
-use crate::tables::{addressee, commit_lock, log, recipient_set, transaction};
+use crate::tables::{addressee, commit_lock, log, recipient_set, transaction, unsequenced};
 
 /// `reldiff.retention` in microseconds; `None` for ever.
 fn retention() -> Option<i64> {
@@ -49,7 +49,8 @@ pub fn close() {
     let open = |segment: &&Segment| segment.number < active && segment.state == State::Open;
     for segment in ring.live.iter().filter(open) {
         let tables = segment.tables();
-        if lock::try_relation_share(tables.log) {
+        // Who writes to it is gone, and so nobody is left who could leave something unsequenced there.
+        if lock::try_relation_share(tables.log) && !unsequenced::is_waiting_in(&tables) {
             let newest = transaction::newest_of(&tables, Read::Latest);
             segment::close(segment.number, newest.map(|newest| newest.as_end()));
         }
@@ -76,6 +77,7 @@ pub fn remove_oldest() -> bool {
         tables.log,
         tables.transaction,
         tables.transaction_set,
+        tables.unsequenced,
         tables.recipient_set,
         tables.recipient_set_member,
     ];
@@ -106,7 +108,7 @@ fn truncate(tables: &Tables) {
     let slot = tables.number % RING;
     let truncate = format!(
         "TRUNCATE event.log_{slot}, event.transaction_{slot}, event.transaction_set_{slot}, \
-         event.recipient_set_{slot}, event.recipient_set_member_{slot}"
+         event.unsequenced_{slot}, event.recipient_set_{slot}, event.recipient_set_member_{slot}"
     );
     command::run_as(role::current(), &truncate);
 }

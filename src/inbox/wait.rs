@@ -4,8 +4,6 @@
 //! judges session, owner and privileges anew. A look that finds nothing leaves no locks on our tables behind: a wait is
 //! long, and somebody may want to empty or drop them.
 
-use std::time::Duration;
-
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::{Uuid, name};
@@ -14,17 +12,12 @@ use super::change::Change;
 use super::functions::{changes, count};
 use super::permissions;
 use crate::change::operation::SessionId;
-use crate::pg::deadline::Deadline;
 use crate::pg::memory::in_own_context;
 use crate::pg::result::{Json, Text, Xid8};
 use crate::pg::subtransaction;
-use crate::pg::transaction::{ActiveSnapshot, accept_invalidations, is_standby};
-use crate::pg::waiting::{self, Waiting};
+use crate::pg::transaction::{ActiveSnapshot, accept_invalidations};
+use crate::pg::waiting;
 use crate::tables::{access, wakeups};
-
-/// Where nobody wakes us: on a standby, and without a place in the shared memory.
-const STANDBY_PAUSE: Duration = Duration::from_millis(200);
-const PAUSE: Duration = Duration::from_millis(100);
 
 #[allow(
     clippy::type_complexity,
@@ -60,7 +53,9 @@ fn wait_events(
     if subtransaction::look(judge).is_some() {
         return TableIterator::new([]);
     }
-    let found = until_found(id, &deadline, || look(id, after.as_deref(), limit));
+    let found = waiting::until(wakeups::topic(id), &deadline, || {
+        look(id, after.as_deref(), limit)
+    });
     TableIterator::new(found.unwrap_or_default())
 }
 
@@ -75,40 +70,4 @@ fn look(session: SessionId, after: Option<&str>, limit: usize) -> Option<Vec<Cha
             (!found.is_empty()).then_some(found)
         })
     })
-}
-
-/// Looks once, and then whenever a transaction has committed that has events for the session or has deleted it, until
-/// something is found or the time is over.
-fn until_found<T>(
-    session: SessionId,
-    deadline: &Deadline,
-    mut look: impl FnMut() -> Option<T>,
-) -> Option<T> {
-    let waiting = Waiting::begin(wakeups::topic(session));
-    loop {
-        if let Some(waiting) = &waiting {
-            waiting.arm();
-        }
-        if let Some(found) = look() {
-            return Some(found);
-        }
-        loop {
-            let left = deadline.left();
-            if left.is_zero() {
-                return None;
-            }
-            if is_standby() {
-                waiting::sleep(left.min(STANDBY_PAUSE));
-                break;
-            }
-            let Some(waiting) = &waiting else {
-                waiting::sleep(left.min(PAUSE));
-                break;
-            };
-            if waiting.is_woken() {
-                break;
-            }
-            waiting::sleep(left);
-        }
-    }
 }

@@ -134,3 +134,13 @@ pub fn vxid(lock: &pg_sys::LockInstanceData) -> (i32, u32) {
     #[cfg(not(any(feature = "pg17", feature = "pg18")))]
     (lock.backend, lock.lxid)
 }
+
+/// `transaction_timeout` in milliseconds; 0 for none, as before 17.
+pub fn transaction_timeout() -> i32 {
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    // SAFETY: a setting's variable.
+    let milliseconds = unsafe { pg_sys::TransactionTimeout };
+    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+    let milliseconds = 0;
+    milliseconds
+}

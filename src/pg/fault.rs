@@ -5,7 +5,9 @@
 //! 2. `SET reldiff.fault = 'POINT:KIND:TIME'`, for superusers: something of that [`Kind`](super::fault_kind::Kind)
 //!    happens when this backend comes to the point for the so-manieth time from then on, and only then. Left out, the kind is `error`
 //!    and the time the first one.
-//! 3. `fault_hits()` says how often the backend has come to each point; a test declares it:
+//! 3. `SET reldiff.late_command = '…'`, for superusers: a command that another callback runs at each commit, after the
+//!    extension's own work there.
+//! 4. `fault_hits()` says how often the backend has come to each point; a test declares it:
 //!    `CREATE FUNCTION fault_hits() RETURNS text LANGUAGE c AS '$libdir/pg_reldiff', 'fault_hits_wrapper'`.
 
 #[cfg(all(feature = "fault_points", not(test)))]

@@ -9,16 +9,18 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::transaction::ActiveSnapshot;
 use super::waiting;
 
 /// The points, in the order of a change's life.
-const POINTS: [&str; 13] = [
+const POINTS: [&str; 15] = [
     // capture: a row trigger has fired; it is asked whom a change concerns; a value is rendered.
     "trigger",
     "match",
     "value",
     // commit: the changes go to the log or into the transaction's row; the commit lock; the place in the feed; each notification;
-    // the last thing before the server's own work; the transaction is visible to all.
+    // the last thing before the server's own work; the transaction is visible to all. Without the lock: the transaction is
+    // recorded without a place; one of those gets its place.
     "append",
     "before_lock",
     "after_lock",
@@ -26,6 +28,8 @@ const POINTS: [&str; 13] = [
     "notify",
     "pre_commit_end",
     "commit_callback",
+    "unsequenced",
+    "sequence",
     // inbox: the next transactions of a reader; an acknowledgement is stored; a part of the log is to be emptied.
     "page_read",
     "ack",
@@ -133,8 +137,20 @@ thread_local! {
     static ALLOCATIONS: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// Defines the setting; called once per backend.
+static LATE_COMMAND: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+/// Defines the settings; called once per backend, before the extension registers its own callbacks.
 pub fn init() {
+    // SAFETY: called once per backend; the function lives as long as the library, which is never unloaded.
+    unsafe { pg_sys::RegisterXactCallback(Some(at_transaction_event), std::ptr::null_mut()) };
+    GucRegistry::define_string_guc(
+        c"reldiff.late_command",
+        c"What another callback does after the extension's pre-commit.",
+        c"For tests: an SQL command.",
+        &LATE_COMMAND,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     // SAFETY: the hooks are guarded.
     unsafe {
         GucRegistry::define_string_guc_with_hooks(
@@ -148,6 +164,25 @@ pub fn init() {
             Some(assign),
             None,
         );
+    }
+}
+
+/// Callbacks that were registered earlier run later.
+#[pg_guard]
+unsafe extern "C-unwind" fn at_transaction_event(
+    event: pg_sys::XactEvent::Type,
+    _arg: *mut std::ffi::c_void,
+) {
+    // Nothing may be asked for at other events: a lack of memory there would be a PANIC.
+    if event != pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT
+        && event != pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE
+    {
+        return;
+    }
+    let command = LATE_COMMAND.get().unwrap_or_default();
+    if !command.is_empty() {
+        let _snapshot = ActiveSnapshot::push();
+        Spi::run(&command.to_string_lossy()).expect("the test's command works");
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::{self, Oid};
 
-use super::{compat, setting};
+use super::{compat, setting, subtransaction};
 
 /// The sub-object that our locks name: SQL commands lock the whole of an object, so that none of them can be
 /// in our way, or we in theirs.
@@ -16,22 +16,86 @@ pub fn object_exclusive(class: Oid, object: Oid) {
     unsafe { pg_sys::LockDatabaseObject(class, object, SUB_OBJECT, pg_sys::ExclusiveLock as i32) }
 }
 
+/// The tag that LockDatabaseObject makes, but for the method.
+fn object_tag(class: Oid, object: Oid, method: u32) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        // SAFETY: a variable of the backend.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field2: class.to_u32(),
+        locktag_field3: object.to_u32(),
+        locktag_field4: SUB_OBJECT,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+        locktag_lockmethodid: method as u8,
+    }
+}
+
 /// As [`object_exclusive`], if nobody has it. (`ConditionalLockDatabaseObject` is missing in early minor releases.)
 pub fn try_object_exclusive(class: Oid, object: Oid) -> bool {
-    // SAFETY: plain values; the tag is the one that LockDatabaseObject makes.
+    try_object(
+        &object_tag(class, object, pg_sys::DEFAULT_LOCKMETHOD),
+        false,
+    )
+}
+
+/// The tag of a lock that is kept beyond transactions. A process that ends outside of a transaction gives back only those of
+/// this method, as those that `pg_advisory_lock` takes; with the other one nobody would ever get it again.
+fn session_tag(class: Oid, object: Oid) -> pg_sys::LOCKTAG {
+    object_tag(class, object, pg_sys::USER_LOCKMETHOD)
+}
+
+/// Locks a database object against those who do the same, until [`release_object`] or the end of the process, if nobody has.
+pub fn try_object_for_session(class: Oid, object: Oid) -> bool {
+    try_object(&session_tag(class, object), true)
+}
+
+fn try_object(tag: &pg_sys::LOCKTAG, for_session: bool) -> bool {
+    // SAFETY: plain values.
     unsafe {
-        let tag = pg_sys::LOCKTAG {
-            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
-            locktag_field2: class.to_u32(),
-            locktag_field3: object.to_u32(),
-            locktag_field4: SUB_OBJECT,
-            locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
-        };
-        let result = pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, false, true);
+        let result = pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, for_session, true);
         pg_sys::AcceptInvalidationMessages();
         result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
     }
+}
+
+/// Gives back what [`try_object_for_session`] has taken.
+pub fn release_object(class: Oid, object: Oid) {
+    let tag = session_tag(class, object);
+    // SAFETY: plain values; the lock is held.
+    unsafe {
+        pg_sys::LockRelease(&tag, pg_sys::ExclusiveLock as i32, true);
+    }
+}
+
+/// Whether somebody else has got a database object by [`try_object_for_session`].
+pub fn is_object_locked_for_session(class: Oid, object: Oid) -> bool {
+    let tag = session_tag(class, object);
+    let mut count = 0;
+    // SAFETY: plain values; the array of the holders is ours to free.
+    unsafe {
+        let holders = pg_sys::GetLockConflicts(&tag, pg_sys::ExclusiveLock as i32, &mut count);
+        pg_sys::pfree(holders.cast());
+    }
+    count > 0
+}
+
+/// As [`object_exclusive`], if whoever has it gives it back within this time. What else the wait would raise, but for what
+/// concerns the whole backend, is no reason to fail either: it has not got it then.
+pub fn object_exclusive_within(class: Oid, object: Oid, time: Duration) -> bool {
+    if try_object_exclusive(class, object) {
+        return true;
+    }
+    if time.is_zero() {
+        return false;
+    }
+    subtransaction::catch(|| {
+        let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+        setting::set_local_number(c"lock_timeout", milliseconds.max(1));
+        object_exclusive(class, object);
+        // A timeout that has just struck must not do so later.
+        pgrx::check_for_interrupts!();
+        setting::set_local(c"lock_timeout", c"0");
+    })
+    .is_some()
 }
 
 /// Takes ROW EXCLUSIVE on a relation, as who writes to it does, if nobody is in the way. Accepts invalidations in any case.

@@ -7,12 +7,12 @@
 
 use std::cell::Cell;
 use std::ffi::CStr;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use pgrx::{PgTryBuilder, pg_sys};
 
 /// Ends with the version of the layout.
-const NAME: &CStr = c"pg_reldiff 1";
+const NAME: &CStr = c"pg_reldiff 2";
 
 /// `AddinShmemInitLock`, which the bindings leave out: its place among the server's own locks, in all versions.
 const ADDIN_SHMEM_INIT_LOCK: usize = 21;
@@ -23,6 +23,24 @@ const ADDIN_SHMEM_INIT_LOCK: usize = 21;
 pub struct Header {
     /// How many slots may be in use.
     pub in_use: AtomicU32,
+    /// See [`super::in_flight`].
+    pub begun: AtomicU32,
+    pub on_their_way: [AtomicU32; DATABASES],
+    /// The database, if a worker is there for all that comes; see [`super::presence`].
+    pub present: [AtomicU32; DATABASES],
+    /// When a worker was started last, and in which database; see [`super::worker`].
+    pub started: [AtomicU64; DATABASES],
+    /// The last place in the feed, of one database at a time.
+    pub last_place: [[AtomicU64; 3]; DATABASES],
+}
+
+/// So many places there are for what is kept by database.
+pub const DATABASES: usize = 16;
+
+/// The place of this database. Others may have the same one by chance.
+pub fn database() -> usize {
+    // SAFETY: a variable of the backend.
+    unsafe { pg_sys::MyDatabaseId }.to_u32() as usize % DATABASES
 }
 
 #[derive(Clone, Copy)]

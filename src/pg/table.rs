@@ -12,6 +12,7 @@ use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::insert::Values;
 use super::scan_key::Key;
+use crate::change::snapshot::Snapshot;
 
 /// The most columns that one of our tables has.
 pub const MAX_COLUMNS: usize = 16;
@@ -328,6 +329,18 @@ impl Row<'_> {
     pub fn int2s(&self, column: i16) -> Vec<i16> {
         // SAFETY: a smallint[] datum.
         unsafe { super::bytes::read(self.required(column)) }
+    }
+
+    /// A `bigint[]` without nulls.
+    pub fn int8s(&self, column: i16) -> Vec<i64> {
+        // SAFETY: a bigint[] datum.
+        unsafe { super::bytes::read(self.required(column)) }
+    }
+
+    /// A `pg_snapshot`.
+    pub fn snapshot(&self, column: i16) -> Snapshot {
+        // SAFETY: a pg_snapshot's datum.
+        unsafe { super::snapshot::read(self.required(column)) }
     }
 
     /// A `text[]` without nulls.

@@ -1,7 +1,11 @@
 //! Facts of the running transaction and of the server's clocks.
 
+use std::time::Duration;
+
 use pgrx::pg_sys;
 
+use super::compat;
+use crate::change::digits::decimal;
 use crate::change::event::AT_LENGTH;
 
 /// The nesting level: 1 outside any subtransaction.
@@ -105,10 +109,19 @@ pub fn utc_text(time: i64) -> [u8; AT_LENGTH] {
         tm_sec,
         ..
     } = parts;
-    format!("{tm_year:04}-{tm_mon:02}-{tm_mday:02}T{tm_hour:02}:{tm_min:02}:{tm_sec:02}.{microseconds:06}Z")
-        .into_bytes()
-        .try_into()
-        .expect("years of four digits")
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    for (place, digits, number) in [
+        (0, 4, tm_year),
+        (5, 2, tm_mon),
+        (8, 2, tm_mday),
+        (11, 2, tm_hour),
+        (14, 2, tm_min),
+        (17, 2, tm_sec),
+        (20, 6, microseconds),
+    ] {
+        decimal(&mut text[place..place + digits], number as u64);
+    }
+    text
 }
 
 /// Makes the own changes of this command visible to its next ones, and its invalidations effective here.
@@ -173,6 +186,18 @@ pub fn accept_invalidations() {
 pub fn is_exiting() -> bool {
     // SAFETY: reads a variable of the backend.
     unsafe { pg_sys::proc_exit_inprogress }
+}
+
+/// What is left of the transaction's time until `transaction_timeout`; `None` if it has no end.
+pub fn transaction_time_left() -> Option<Duration> {
+    let milliseconds = compat::transaction_timeout();
+    if milliseconds == 0 {
+        return None;
+    }
+    // SAFETY: a transaction is open.
+    let begun = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    let left = begun + i64::from(milliseconds) * 1_000 - clock();
+    Some(Duration::from_micros(left.max(0) as u64))
 }
 
 /// Whether the server is a standby.

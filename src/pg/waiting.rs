@@ -15,8 +15,14 @@ use std::time::Duration;
 
 use pgrx::{pg_guard, pg_sys};
 
+use super::deadline::Deadline;
 use super::shared_memory::{self, SharedMemory};
+use super::transaction::is_standby;
 use super::{compat, ffi};
+
+/// Where nobody wakes us: on a standby, and without a place in the shared memory.
+const STANDBY_PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// So long does one piece of a wait last at most: the caller waits again.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -35,12 +41,15 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// `None` if there is no room in the shared memory: then nobody wakes us.
+    /// `None` if there is no room in the shared memory: then nobody wakes us. Called in a transaction.
     pub fn begin(topic: u32) -> Option<Self> {
         let shared = shared_memory::attach()?;
         if !CLEANS_UP.replace(true) {
             // SAFETY: registered once per backend; the function lives as long as the library, which is never unloaded.
             unsafe { pg_sys::before_shmem_exit(Some(at_exit), pg_sys::Datum::null()) }
+        }
+        if EVENT.get().is_none() {
+            EVENT.set(Some(compat::wait_event(c"ReldiffWaitEvents")));
         }
         assert!(!WAITS.replace(true), "one wait at a time");
         shared.header.in_use.fetch_add(1, Ordering::SeqCst);
@@ -120,9 +129,6 @@ pub fn wake(is_topic: impl Fn(u32) -> bool) {
 /// has gone, which is looked for every [`LONGEST`]. The latch is set for other reasons, too: the caller looks whether it was
 /// woken, before each sleep, since whoever waits for a lock takes the latch back.
 pub fn sleep(most: Duration) {
-    if EVENT.get().is_none() {
-        EVENT.set(Some(compat::wait_event(c"ReldiffWaitEvents")));
-    }
     let event = EVENT.get().unwrap_or(pg_sys::PG_WAIT_EXTENSION);
     // Rounded up, so that the rest of a millisecond is not waited for again and again.
     let milliseconds = most.min(LONGEST).as_micros().div_ceil(1000);
@@ -142,4 +148,36 @@ pub fn sleep(most: Duration) {
         }
     }
     pgrx::check_for_interrupts!();
+}
+
+/// Looks once, and then whenever somebody has woken the topic, until something is found or the time is over. Called in a
+/// transaction.
+pub fn until<T>(topic: u32, deadline: &Deadline, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let waiting = Waiting::begin(topic);
+    loop {
+        if let Some(waiting) = &waiting {
+            waiting.arm();
+        }
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        loop {
+            let left = deadline.left();
+            if left.is_zero() {
+                return None;
+            }
+            if is_standby() {
+                sleep(left.min(STANDBY_PAUSE));
+                break;
+            }
+            let Some(waiting) = &waiting else {
+                sleep(left.min(PAUSE));
+                break;
+            };
+            if waiting.is_woken() {
+                break;
+            }
+            sleep(left);
+        }
+    }
 }

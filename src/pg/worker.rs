@@ -3,13 +3,14 @@
 
 use std::cell::Cell;
 use std::ffi::CStr;
+use std::sync::atomic::Ordering;
 
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum};
 
-use super::compat;
-use super::transaction::ActiveSnapshot;
+use super::transaction::{ActiveSnapshot, clock};
+use super::{compat, shared_memory};
 
 /// What a worker does, given the text that it was started with.
 pub type Job = fn(&str);
@@ -48,6 +49,25 @@ pub fn start(argument: &str) -> Result<(), NoWorker> {
         .map(|_| ())
         .map_err(|_| NoWorker)
 }
+
+/// As [`start`], unless one was started in this database a moment ago: that one sees what there is to do. For many who come
+/// at the same time.
+pub fn start_soon(argument: &str) -> Result<(), NoWorker> {
+    let now = (clock() / MOMENT) as u32;
+    // SAFETY: a variable of the backend.
+    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+    if let Some(shared) = shared_memory::attach() {
+        let started = &shared.header.started[shared_memory::database()];
+        let mine = u64::from(database) << 32 | u64::from(now);
+        if started.swap(mine, Ordering::SeqCst) == mine {
+            return Ok(());
+        }
+    }
+    start(argument)
+}
+
+/// In microseconds.
+const MOMENT: i64 = 100_000;
 
 fn prepare(argument: &str) -> BackgroundWorkerBuilder {
     // SAFETY: a variable of the backend.

@@ -17,7 +17,7 @@ thread_local! {
 
 /// The current epoch. A new one begins when the database is not the one that wrote the newest row.
 pub fn current() -> u16 {
-    find().unwrap_or_else(|newest| next(newest))
+    find().unwrap_or_else(next)
 }
 
 /// As [`current`], for a writer, which stores a new one. Two writers may store the same one: both are right.

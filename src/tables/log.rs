@@ -9,6 +9,8 @@ use pgrx::pg_sys::Oid;
 
 use super::segment::Tables;
 use crate::change::cursor::ChangeOrder;
+use crate::change::inline;
+use crate::error::{Error, raise};
 use crate::pg::bytes::Bytea;
 use crate::pg::insert::Insert;
 use crate::pg::scan_key::{Key, unsigned};
@@ -149,13 +151,20 @@ impl Merge {
         self.unread = 0..self.sources.len();
     }
 
-    /// Adds changes that are at hand, in their order.
-    pub fn add_entries(&mut self, set: i64, entries: impl Iterator<Item = Entry>) {
+    /// Adds the changes of a transaction's row, all of this relation. Raises 55000 if this library does not know their form.
+    pub fn add_inline(&mut self, set: i64, relation: Oid, changes: &[u8]) {
+        let changes = inline::decode(changes).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
         let from = self.from;
-        let entries: VecDeque<Kept> = entries
-            .filter(|entry| from.is_none_or(|from| entry.order >= from))
-            .map(|entry| Kept {
-                entry,
+        let entries: VecDeque<Kept> = changes
+            .into_iter()
+            .filter(|(order, _)| from.is_none_or(|from| *order >= from))
+            .map(|(order, record)| Kept {
+                entry: Entry {
+                    order,
+                    relation,
+                    set,
+                    record: record.to_vec(),
+                },
                 is_short: false,
             })
             .collect();

@@ -10,11 +10,12 @@ use pgrx::pg_sys::Oid;
 
 use super::epoch;
 use super::registry::registry;
-use super::transaction;
+use super::transaction::Placed;
 use crate::change::cursor::Position;
 use crate::change::operation::SessionId;
 use crate::pg::scan_key::{Key, unsigned, uuid};
 use crate::pg::table::{Read, Table};
+use crate::pg::transaction;
 
 const SESSION: i16 = 1;
 const RELATION: i16 = 2;
@@ -58,11 +59,15 @@ impl Withheld {
         found
     }
 
-    /// Whether what the transaction at this position has changed in the relation is withheld.
-    pub fn contains(&self, relation: Oid, position: Position) -> bool {
+    /// Whether what the transaction has changed in the relation is withheld.
+    pub fn contains(&self, relation: Oid, transaction: &Placed) -> bool {
+        // What it had changed before it noted this was not for the new subscription, whenever it got its place.
+        let noted = Position {
+            epoch: transaction.position.epoch,
+            lsn: transaction.noted,
+        };
         self.0.get(&relation).is_some_and(|history| {
-            history.losses > history.returns
-                || history.begins.is_some_and(|begin| position <= begin)
+            history.losses > history.returns || history.begins.is_some_and(|begin| noted <= begin)
         })
     }
 
@@ -88,11 +93,10 @@ pub fn end(session: SessionId, relation: Oid) {
     if !Withheld::found(&keys).is_lost(relation) {
         return;
     }
-    let newest = transaction::newest(Read::Latest).map(|newest| newest.position);
-    let begin = newest.unwrap_or_else(|| Position {
-        epoch: epoch::current(),
-        lsn: 0,
-    });
+    let begin = Position {
+        epoch: epoch::begin(),
+        lsn: transaction::wal_position(),
+    };
     Table::open_to_write(registry().permission_loss).insert_row(&[
         Some(uuid(session)),
         Some(relation.into()),

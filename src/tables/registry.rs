@@ -62,6 +62,7 @@ registry! {
     maintenance maintenance_began_at
     inbox_size inbox_size_session
     skipped_notification skipped_notification_channel
+    sequenced sequenced_position
 }
 
 /// The oid of a table or index of ours.

@@ -45,6 +45,8 @@ pub struct Tables {
     pub transaction_by_set: Oid,
     pub transaction_set: Oid,
     pub transaction_set_position: Oid,
+    pub unsequenced: Oid,
+    pub unsequenced_xid: Oid,
 }
 
 impl Tables {
@@ -65,6 +67,8 @@ impl Tables {
             transaction_by_set: named("transaction", "_set_id_epoch_position_idx")?,
             transaction_set: named("transaction_set", "")?,
             transaction_set_position: named("transaction_set", "_set_id_epoch_position_idx")?,
+            unsequenced: named("unsequenced", "")?,
+            unsequenced_xid: named("unsequenced", "_epoch_xid_idx")?,
         })
     }
 }

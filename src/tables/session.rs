@@ -270,10 +270,7 @@ pub fn acknowledge(id: SessionId, cursor: Cursor) {
         Read::Latest,
     );
     if let Some(row) = scan.next() {
-        table.replace(
-            row.id,
-            &[Some(uuid(id)), Some(text(cursor.to_string().as_bytes()))],
-        );
+        table.replace(row.id, &[Some(uuid(id)), Some(text(&cursor.text()))]);
     }
 }
 

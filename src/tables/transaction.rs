@@ -1,34 +1,31 @@
 //! `event.transaction_0` and `event.transaction_set_0` and so on: the place of each transaction in the
-//! feed.
+//! feed, as readers find it. [`super::feed`] writes there.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
-use pgrx::pg_sys::{Datum, Oid};
+use pgrx::pg_sys::Oid;
 
 use super::epoch;
-use super::segment::{self, End, State, Tables};
+use super::segment::{self, End, Tables};
 use crate::change::cursor::Position;
 use crate::change::event::{Source, Stamp};
-use crate::pg::scan_key::{Key, unsigned};
+use crate::pg::scan_key::Key;
 use crate::pg::table::{Read, Row, Table};
-use crate::pg::{bytes, transaction};
+use crate::pg::transaction;
 
-const EPOCH: i16 = 1;
-const POSITION: i16 = 2;
+pub(super) const EPOCH: i16 = 1;
+pub(super) const POSITION: i16 = 2;
 const XID: i16 = 3;
 const NONCE: i16 = 4;
 const AT: i16 = 5;
-
-const TRANSACTION_SET: i16 = 7;
-const RELATION: i16 = 8;
+const NOTED: i16 = 6;
+pub(super) const TRANSACTION_SET: i16 = 7;
+pub(super) const RELATION: i16 = 8;
 const HAS_SKIPS: i16 = 9;
-const CHANGES: i16 = 10;
+pub(super) const CHANGES: i16 = 10;
 const ORIGIN: i16 = 11;
 
-const SET: i16 = 1;
-const SET_EPOCH: i16 = 2;
-const SET_POSITION: i16 = 3;
+pub(super) const SET: i16 = 1;
+pub(super) const SET_EPOCH: i16 = 2;
+pub(super) const SET_POSITION: i16 = 3;
 
 /// A transaction that has its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +35,8 @@ pub struct Placed {
     pub nonce: u32,
     /// Microseconds since 2000-01-01 UTC.
     pub at: i64,
+    /// The WAL position at its pre-commit.
+    pub noted: u64,
     /// Whether there may be channels after it on which events were not notified (see [`super::skipped`]).
     pub has_skips: bool,
 }
@@ -61,16 +60,11 @@ impl Placed {
     }
 }
 
-thread_local! {
-    /// A position that was the newest once, and its segment.
-    static LAST_SEEN: Cell<(i64, u64)> = const { Cell::new((0, 0)) };
-}
-
 /// The newest transaction that has its place.
 pub fn newest(read: Read) -> Option<End> {
     let opened = segment::open_from(Position::default());
     let live = opened.segments.iter();
-    let newest = live.filter_map(|segment| newest_from(segment, 0, read));
+    let newest = live.filter_map(|segment| newest_of_epoch(segment, epoch::current(), read));
     newest
         .map(|newest| newest.as_end())
         .max()
@@ -148,62 +142,15 @@ fn last_at_of_epoch(segment: &Tables, epoch: u16, time: i64, read: Read) -> Opti
 pub fn newest_of(segment: &Tables, read: Read) -> Option<Placed> {
     (1..=epoch::current())
         .rev()
-        .find_map(|epoch| newest_of_epoch(segment, epoch, 0, read))
+        .find_map(|epoch| newest_of_epoch(segment, epoch, read))
 }
 
-/// As [`newest_of`] in the current epoch, at this WAL position or behind it.
-fn newest_from(segment: &Tables, lsn: u64, read: Read) -> Option<Placed> {
-    newest_of_epoch(segment, epoch::current(), lsn, read)
-}
-
-/// One that has no position yet sorts after all others and is not compared.
-fn newest_of_epoch(segment: &Tables, epoch: u16, lsn: u64, read: Read) -> Option<Placed> {
+/// As [`newest_of`] in this epoch.
+pub(super) fn newest_of_epoch(segment: &Tables, epoch: u16, read: Read) -> Option<Placed> {
     let table = Table::open_to_look(segment.transaction);
-    let keys = [
-        Key::int4(EPOCH, epoch.into()),
-        Key::lsn_at_least(POSITION, lsn),
-    ];
+    let keys = [Key::int4(EPOCH, epoch.into())];
     let mut scan = table.scan(segment.transaction_position, &keys, read);
     scan.next_back().map(|row| placed(&row))
-}
-
-/// The feed, while the holder of the commit lock adds to it.
-pub struct Feed {
-    segment: Rc<Tables>,
-    table: Table,
-}
-
-impl Feed {
-    /// For a transaction that writes to this segment.
-    pub fn open(segment: Rc<Tables>) -> Self {
-        let table = Table::open_to_write(segment.transaction);
-        Self { segment, table }
-    }
-
-    /// The newest transaction of the current epoch: every other one that has its place ended its commit before we got the
-    /// lock.
-    pub fn newest(&self) -> Option<Placed> {
-        // A backward scan reads all of a leaf page that matches, so it begins where this backend last was. What
-        // stood there may have been rolled back, or be gone: then the whole index says what is newest.
-        let of_open = |number, tables: &Tables| {
-            let seen = LAST_SEEN.get();
-            let from = if seen.0 == number { seen.1 } else { 0 };
-            let newest = newest_from(tables, from, Read::Latest);
-            newest.or_else(|| newest_from(tables, 0, Read::Latest))
-        };
-        let ring = segment::ring();
-        let live = ring.live.iter().filter_map(|segment| match segment.state {
-            State::Open => of_open(segment.number, &segment.tables()),
-            State::Closed(end) => end.map(Placed::from),
-        });
-        let newest = live
-            .chain(ring.removed.map(Placed::from))
-            .filter(|placed| placed.position.epoch == epoch::current())
-            .max_by_key(|placed| placed.position);
-        let lsn = newest.as_ref().map_or(0, |newest| newest.position.lsn);
-        LAST_SEEN.set((self.segment.number, lsn));
-        newest
-    }
 }
 
 /// A transaction that is only known as the newest of what is closed.
@@ -214,6 +161,7 @@ impl From<End> for Placed {
             source: Source::default(),
             nonce: end.nonce,
             at: end.at,
+            noted: 0,
             has_skips: true,
         }
     }
@@ -240,7 +188,7 @@ fn placed(row: &Row) -> Placed {
     Placed {
         position: Position {
             epoch: row.int4(EPOCH) as u16,
-            lsn: row.unsigned(POSITION).expect("the scan is for positions"),
+            lsn: row.unsigned(POSITION).expect("a NOT NULL column"),
         },
         source: Source {
             xid: row.unsigned(XID).expect("a NOT NULL column"),
@@ -248,76 +196,8 @@ fn placed(row: &Row) -> Placed {
         },
         nonce: row.int4(NONCE) as u32,
         at: row.int8(AT),
+        noted: row.unsigned(NOTED).expect("a NOT NULL column"),
         has_skips: row.bool(HAS_SKIPS),
-    }
-}
-
-/// Whom a transaction concerns, and where its changes are.
-pub enum Contents {
-    /// One set of recipients; the changes, all of one relation, go into the transaction's row.
-    Inline {
-        set: i64,
-        relation: Oid,
-        changes: Vec<u8>,
-    },
-    /// These sets of recipients; the changes are in the log.
-    Logged { sets: Vec<i64> },
-}
-
-impl Contents {
-    /// For these sets of recipients.
-    pub fn logged(sets: impl IntoIterator<Item = i64>) -> Self {
-        Self::Logged {
-            sets: sets.into_iter().collect(),
-        }
-    }
-}
-
-/// Gives this transaction its place, and each set of recipients a way to find it. `noted`: the WAL position
-/// at its pre-commit.
-pub fn insert(feed: &Feed, transaction: &Placed, noted: u64, contents: &Contents) {
-    let (epoch, lsn): (Datum, _) = (
-        i32::from(transaction.position.epoch).into(),
-        unsigned(transaction.position.lsn),
-    );
-    let (set, relation, changes): (Option<Datum>, Option<Datum>, Option<Datum>) = match contents {
-        Contents::Inline {
-            set,
-            relation,
-            changes,
-        } => (
-            Some((*set).into()),
-            Some((*relation).into()),
-            Some(bytes::datum(changes.as_slice())),
-        ),
-        Contents::Logged { sets } => match sets.as_slice() {
-            [set] => (Some((*set).into()), None, None),
-            _ => (None, None, None),
-        },
-    };
-    let origin = transaction.source.origin.as_deref();
-    feed.table.insert_row(&[
-        Some(epoch),
-        Some(lsn),
-        Some(unsigned(transaction.source.xid)),
-        Some((transaction.nonce as i32).into()),
-        Some(transaction.at.into()),
-        Some(unsigned(noted)),
-        set,
-        relation,
-        Some(transaction.has_skips.into()),
-        changes,
-        origin.map(bytes::text),
-    ]);
-    if let Contents::Logged { sets } = contents
-        && sets.len() > 1
-    {
-        let table = Table::open_to_write(feed.segment.transaction_set);
-        let mut insert = table.insert();
-        for &set in sets {
-            insert.row(&[Some(set.into()), Some(epoch), Some(lsn)]);
-        }
-        insert.end();
     }
 }
 

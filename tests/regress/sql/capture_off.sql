@@ -207,16 +207,6 @@ commit;
 select count(*), (array_agg(type order by cursor desc))[1:2] from events(max_events => 2000);
 select count(*) from told();
 reset reldiff.outbox_memory;
--- A gap is an event: a transaction that has one for a session cannot be prepared.
-begin;
-set local reldiff.capture = off;
-update t set v = 'prepared' where id = 1;
-prepare transaction 'with a gap';
-begin;
-set local reldiff.capture = off;
-insert into unwatched values (4);
-prepare transaction 'without a gap';
-commit prepared 'without a gap';
 insert into t values (300, 'after');
 select told();
 

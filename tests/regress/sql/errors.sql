@@ -155,10 +155,12 @@ select show($$ select wait_events(timeout => '-1 hour') $$);
 select show($$ select feed(session_current(), page_size => -1) $$);
 select show($$ select subscribe_row(meta.row_id('public', 'pair', array['a', 'b'], array['1'])) $$);
 select show($$ select await_ready(timeout => '-1 ms') $$);
+select show($$ select await_sequenced(timeout => '-1 ms') $$);
 -- NullArgument
 select show($$ select session_use(null) $$);
 select show($$ select session_attach(null) $$);
 select show($$ select await_ready(timeout => null) $$);
+select show($$ select await_sequenced(timeout => null) $$);
 select show($$ select subscribe_table(null::uuid, meta.relation_id('public', 'person')) $$);
 select show($$ select subscribe_table(null::text) $$);
 select show($$ select subscribe_table(null::regclass) $$);
@@ -188,18 +190,11 @@ select show($$ select events(after => 'x') $$);
 select show($$ select ack('') $$);
 -- UnknownCursor
 select show($$ select events(after => repeat('f', 50)) $$);
--- TwoPhase
+-- TrackTimeout
 select subscribe_table('person') is not null;
-begin;
-insert into person (name) values ('prepared');
-prepare transaction 'events';
-select count(*) from person;
-select count(*) from events();
--- A transaction without events can be prepared.
 begin;
 insert into pair values (1, 'x');
 prepare transaction 'no events';
--- TrackTimeout
 set reldiff.track_timeout = '100ms';
 select show($$ select subscribe_table('pair') $$);
 select show($$ select track('pair') $$);

@@ -136,12 +136,13 @@ select count(*) from event.subscription where relation = 't'::regclass;
 select public.unread();
 select count(*) from event.subscription where relation = 't'::regclass;
 select public.unread();
--- A loss is an event: a transaction that has one for a session cannot be prepared.
+-- A read that tells a loss can be prepared. It has not told it when it is rolled back.
 reset role;
 revoke select on other from reldiff_loser;
 begin;
 select count(*) from event.events(:'ann');
 prepare transaction 'with a loss';
+rollback prepared 'with a loss';
 -- A superuser's read of the session judges as its owner's own one, with the owner's rights.
 select event.session_use(:'ann') = :'ann';
 select public.unread();

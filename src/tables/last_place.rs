@@ -1,0 +1,89 @@
+//! What the next place in the feed has to know of the last one: kept in the shared memory, since each commit asks.
+//!
+//! Whoever holds the commit lock reads it, and writes it when his commit is visible and he still has the lock. What is not there
+//! (the server has just been started, another database has the same place, there is no shared memory) is looked up.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+use super::transaction::Placed;
+use super::{epoch, feed, skipped};
+use crate::pg::{shared_memory, transaction};
+
+/// Of the last transaction of an epoch that has its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Last {
+    pub lsn: u64,
+    /// Microseconds since 2000-01-01 UTC.
+    pub at: i64,
+    /// As [`Placed::has_skips`].
+    pub has_skips: bool,
+}
+
+impl From<&Placed> for Last {
+    fn from(placed: &Placed) -> Self {
+        Self {
+            lsn: placed.position.lsn,
+            at: placed.at,
+            has_skips: placed.has_skips,
+        }
+    }
+}
+
+thread_local! {
+    /// What the running transaction will leave.
+    static OWN: Cell<Option<(u16, Last)>> = const { Cell::new(None) };
+}
+
+/// The last one of this epoch. The caller holds the commit lock.
+pub fn get(epoch: u16) -> Last {
+    // Now, since it is too late when the transaction has been committed.
+    let shared = shared_memory::attach().filter(|_| epoch == epoch::current());
+    if let Some(shared) = shared {
+        let [owner, lsn, at] = shared.header.last_place[shared_memory::database()]
+            .each_ref()
+            .map(|value| value.load(Ordering::SeqCst));
+        for has_skips in [false, true] {
+            if owner == mark(epoch, has_skips) {
+                let at = at as i64;
+                return Last { lsn, at, has_skips };
+            }
+        }
+    }
+    feed::newest(epoch).as_ref().map_or_else(
+        || Last {
+            lsn: 0,
+            at: i64::MIN,
+            has_skips: skipped::any(),
+        },
+        Last::from,
+    )
+}
+
+/// The running transaction has this place, as the last one.
+pub fn set(placed: &Placed) {
+    OWN.set(Some((placed.position.epoch, Last::from(placed))));
+}
+
+/// The transaction is visible to all, and has the commit lock still. Makes no call that could raise.
+pub fn at_commit() {
+    if let Some((epoch, last)) = OWN.take()
+        && let Some(shared) = shared_memory::attached()
+    {
+        let [owner, lsn, at] = &shared.header.last_place[shared_memory::database()];
+        lsn.store(last.lsn, Ordering::SeqCst);
+        at.store(last.at as u64, Ordering::SeqCst);
+        owner.store(mark(epoch, last.has_skips), Ordering::SeqCst);
+    }
+}
+
+/// The transaction leaves nothing.
+pub fn clear() {
+    OWN.set(None);
+}
+
+/// Never 0.
+fn mark(epoch: u16, has_skips: bool) -> u64 {
+    let (_, database) = transaction::database();
+    u64::from(database.to_u32()) << 32 | u64::from(epoch) << 1 | u64::from(has_skips)
+}
