@@ -18,3 +18,11 @@ def mask(text: str) -> str:
     for pattern, name in MASKS:
         text = pattern.sub(name, text)
     return text
+
+
+SENDER = re.compile(r'^(\w+: NOTIFY ".*" with payload ".*") from (?:\w+|PID \d+)$', re.M)
+
+
+def without_senders(text: str) -> str:
+    """Of the notifications in a spec: with the sequencer it is another process, by whatever number."""
+    return SENDER.sub(r"\1", text)

@@ -14,7 +14,7 @@ from ..run import Trouble, logged, tail
 LAUNCHER = ROOT / "scripts" / "golden-output"
 
 
-def run_files(outcome, files: list, folder: Path, tool: Path, server, only, timeout: int) -> None:
+def run_files(outcome, files: list, folder: Path, tool: Path, server, only, timeout: int, with_sequencer: bool = False) -> None:
     """Run each of `files` by `tool` (pg_regress or pg_isolation_regress) against a private cluster."""
     names = [path.stem for path in files if only in (None, path.stem)]
     if only and not names:
@@ -22,19 +22,19 @@ def run_files(outcome, files: list, folder: Path, tool: Path, server, only, time
     with Cluster(server) as cluster:
         for name in names:
             cluster.restart_if_dead()
-            _run_file(outcome, name, folder, tool, server, cluster, timeout)
+            _run_file(outcome, name, folder, tool, server, cluster, timeout, with_sequencer)
 
 
-def _run_file(outcome, name: str, folder: Path, tool: Path, server, cluster, timeout: int) -> None:
+def _run_file(outcome, name: str, folder: Path, tool: Path, server, cluster, timeout: int, with_sequencer: bool) -> None:
     results = RESULTS / f"{folder.name}-{server.major}" / name
     results.mkdir(parents=True, exist_ok=True)
     differences = results / "regression.diffs"
     differences.unlink(missing_ok=True)
-    launcher = shlex.join([sys.executable, str(LAUNCHER)])
+    launcher = shlex.join([sys.executable, str(LAUNCHER), *(["--without-senders"] if with_sequencer else [])])
     command = [tool, f"--inputdir={folder}", f"--outputdir={results}", f"--bindir={server.bindir}", f"--launcher={launcher}",
                f"--host={cluster.host}", f"--port={PORT}", "--user=postgres", f"--dbname={folder.name}_{name}",
                f"--load-extension={EXTENSION}", "--encoding=UTF8", name]
-    env = dict(cluster.env(), PGISOLATIONTIMEOUT="60")
+    env = dict(cluster.env(), PGISOLATIONTIMEOUT="60", PGOPTIONS="-c reldiff.delivery=sequencer" if with_sequencer else "")
     status, output = logged(f"{folder.name}-{server.major}-{name}", command, env=env, cwd=results, timeout=timeout)
     if status == 0:
         outcome.passed += 1
