@@ -76,7 +76,10 @@ def pooler(dsn):
 
 @pytest.fixture
 def taken_processes(connect):
-    """taken_processes() leaves the server without a free background process: subscribers wait for a table that is never free."""
+    """taken_processes() leaves the server without a free background process: subscribers wait for a table that is never free.
+
+    It returns a function that gives them back.
+    """
     waiting = []
 
     def take():
@@ -96,12 +99,17 @@ def taken_processes(connect):
         workers = "select count(*) from pg_stat_activity where backend_type = 'pg_reldiff'"
         until(lambda: writer.execute(workers).fetchone()[0] >= most - 2)
         time.sleep(0.5)
+        return free
+
+    def free():
+        for connection, _ in waiting:
+            connection.cancel()
+        for _, thread in waiting:
+            thread.join()
+        waiting.clear()
 
     yield take
-    for connection, thread in waiting:
-        connection.cancel()
-    for connection, thread in waiting:
-        thread.join()
+    free()
 
 
 def _cancelled(connection, command: str) -> None:

@@ -25,10 +25,10 @@ def in_threads(*functions) -> None:
         raise failures[0]
 
 
-def writing(dsn: str, name: str, transactions: int, seed: int, committed=lambda key: None):
+def writing(dsn: str, name: str, transactions: int, seed: int, committed=lambda key: None, settings: tuple = ("",)):
     """A writer: transactions of one to three inserts; some are rolled back, some are too long or too many to notify.
 
-    Every now and then it calls `committed` with a key that it has inserted.
+    Every now and then it calls `committed` with a key that it has inserted. `settings` are chosen from for each transaction.
     """
     def write():
         choose = random.Random(f"{seed} {name}")
@@ -38,6 +38,7 @@ def writing(dsn: str, name: str, transactions: int, seed: int, committed=lambda 
             for n in range(transactions):
                 kind = choose.random()
                 with connection.transaction(force_rollback=kind < 0.1):
+                    connection.execute(choose.choice(settings))
                     for part in range(choose.randint(1, 3)):
                         connection.execute("insert into item values (%s, %s)",
                                            (f"{name} {n} {part}", "x" * (9000 if kind > 0.9 else 10)))

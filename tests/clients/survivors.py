@@ -96,12 +96,12 @@ class Writer(Survivor):
     """Random transactions, each of which enters its number into the table `ledger`.
 
     `committed` are the numbers of those that the server has called committed, `refused` of those that it has not done; of others it
-    has died. `commit` says how they end: synchronous_commit.
+    has died. `commit` says how they end: synchronous_commit. `time`: how long they wait for a place in the feed.
     """
 
-    def __init__(self, dsn: str, gate: Gate, seed: str, name: str, commit: str):
+    def __init__(self, dsn: str, gate: Gate, seed: str, name: str, commit: str, time: str = "1s"):
         super().__init__(dsn, gate, f"{seed} {name}")
-        self.name, self.commit = name, commit
+        self.name, self.commit, self.time = name, commit, time
         self.n, self.committed, self.refused = 0, set(), set()
 
     def connect(self) -> psycopg.Connection:
@@ -110,6 +110,7 @@ class Writer(Survivor):
         connection.execute("load 'pg_reldiff'")
         # The larger ones are written to the log early.
         connection.execute("set reldiff.outbox_memory = '64kB'")
+        connection.execute(f"set reldiff.commit_lock_timeout = '{self.time}'")
         return connection
 
     def piece(self) -> None:

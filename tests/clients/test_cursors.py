@@ -2,6 +2,7 @@
 
 import random
 import threading
+from contextlib import nullcontext
 
 import psycopg
 import pytest
@@ -9,6 +10,7 @@ from psycopg import errors
 
 from load import in_threads
 from replay import seed
+from unplaced import without_places
 from wire import events, new_session
 
 AFTER = "select cursor from event.events(%s, %s, %s)"
@@ -21,21 +23,28 @@ def item(connect):
     return connection
 
 
+@pytest.fixture(params=["with places", "without places"])
+def writing(request, dsn, item):
+    """While somebody writes; also where all is committed without a place."""
+    return nullcontext() if request.param == "with places" else without_places(dsn, item)
+
+
 def cursors_of(connection, session, after=None, most=1_000_000) -> list:
     return [cursor for cursor, in connection.execute(AFTER, (session, after, most))]
 
 
-def test_p14_exclusive_exact_and_ordered(item):
+def test_p14_exclusive_exact_and_ordered(item, writing):
     """Commands, rows, fields and transactions past 9, 10 and 100: after each cursor comes exactly what is behind it."""
     session = new_session(item, "item", notify="off")
-    with item.transaction():
-        for n in range(120):
+    with writing:
+        with item.transaction():
+            for n in range(120):
+                item.execute("insert into item values (%s, 0, 0)", (n,))
+        item.execute("update item set a = 1, b = 1")
+        with item.transaction():
+            item.execute("delete from item where id < 105")
+        for n in range(120, 230):
             item.execute("insert into item values (%s, 0, 0)", (n,))
-    item.execute("update item set a = 1, b = 1")
-    with item.transaction():
-        item.execute("delete from item where id < 105")
-    for n in range(120, 230):
-        item.execute("insert into item values (%s, 0, 0)", (n,))
     whole = cursors_of(item, session)
     assert len(whole) == 120 + 240 + 105 + 110
     assert sorted(set(whole)) == whole
@@ -49,25 +58,26 @@ def test_p14_exclusive_exact_and_ordered(item):
         assert got == whole
 
 
-def test_p09_pages_of_several_tables(item):
+def test_p09_pages_of_several_tables(item, writing):
     """A session hears of one table more often than of another, and more than is looked up at a time."""
     item.execute("create table rare (id integer primary key)")
     session = new_session(item, "item", "rare", notify="off")
     # Other recipients make it another set.
     new_session(item, "rare", notify="off")
-    item.execute("""
-        do $$
-        begin
-            for n in 1..1500 loop
-                insert into item values (n, 0, 0);
-                commit;
-                if n % 3 = 0 then
-                    insert into rare values (n);
+    with writing:
+        item.execute("""
+            do $$
+            begin
+                for n in 1..1500 loop
+                    insert into item values (n, 0, 0);
                     commit;
-                end if;
-            end loop;
-        end
-        $$""")
+                    if n % 3 = 0 then
+                        insert into rare values (n);
+                        commit;
+                    end if;
+                end loop;
+            end
+            $$""")
     expected = [(table, str(n)) for n in range(1, 1501) for table in ("item", "rare") if table == "item" or n % 3 == 0]
     for size in (7, 700, 1000, 1999, 5000):
         got, after = [], item.execute("select rpad('0001', 50, '0')").fetchone()[0]

@@ -18,22 +18,6 @@ def item(connect):
     return connection
 
 
-def test_prepare_with_events_is_refused(connect, item):
-    """0A000 with a hint; the transaction is gone and nothing is sent."""
-    session = new_session(item, "item")
-    listener = Listener(connect()).listen(session)
-    writer = connect()
-    writer.execute("begin")
-    writer.execute("insert into item values (1, 'a')")
-    with pytest.raises(errors.FeatureNotSupported) as refused:
-        writer.execute("prepare transaction 'with events'")
-    assert refused.value.diag.message_hint
-    writer.execute("rollback")
-    assert inbox(item, session) == [] and listener.payloads() == []
-    assert item.execute("select count(*) from item").fetchone() == (0,)
-    assert item.execute("select count(*) from pg_prepared_xacts where gid = 'with events'").fetchone() == (0,)
-
-
 @pytest.mark.parametrize("statements", [
     ["create table untracked (id integer)", "insert into untracked values (1)"],
     ["insert into other values (1, 'tracked, but nobody gets it')"],

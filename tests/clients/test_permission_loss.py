@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from wire import Listener, events, parse
+from stuck import no_waiting, stuck
+from wire import Listener, events, new_session, parse
 
 
 @pytest.fixture
@@ -125,3 +126,21 @@ def test_p23_wait_events_does_not_wait_for_what_is_lost(admin, connect, subscrib
     waiting = "select type from event.wait_events(%s, timeout => '1 hour')"
     assert reader.execute(waiting, (session,)).fetchall() == []
     assert reader.execute(waiting, (session,)).fetchall() == [("permission_loss",)]
+
+
+def test_p23_what_waits_for_its_place_is_withheld(admin, connect, subscribe):
+    """A commit without a place is older than the new subscription, although it gets its place afterwards."""
+    admin.execute("create table other (id integer primary key)")
+    new_session(admin, "other")
+    no_waiting(admin)
+    reader, session, _ = subscribe("subscribe_table('t')")
+    writer = connect()
+    with stuck(connect, "insert into other values (1)"):
+        writer.execute("insert into t values (1, 'unread')")
+        admin.execute("revoke select on t from reader")
+        assert events(reader, session) == []
+        admin.execute("grant select on t to reader")
+        reader.execute("select event.subscribe_table('t')")
+    writer.execute("insert into t values (2, 'of the new subscription')")
+    reader.execute("select event.await_sequenced()")
+    assert [(event["type"], event.get("key")) for event in events(reader, session)] == [("permission_loss", None), ("row_insert", {"id": 2})]

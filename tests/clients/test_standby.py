@@ -14,6 +14,7 @@ from clusters import PrivateCluster, Standby
 from load import in_threads, writing
 from patience import until
 from replay import Copy, Feed
+from unplaced import MIXED, holding, settled
 from waiters import Waiter, asleep, literal
 from wire import inbox, new_session, parse
 
@@ -163,7 +164,10 @@ def test_p09_reader_on_a_standby(pair):
 
     def writers():
         try:
-            in_threads(*[writing(pair.primary.dsn(pair.database), name, 150, 2) for name in "abc"])
+            dsn = pair.primary.dsn(pair.database)
+            with holding(dsn, 2):
+                in_threads(*[writing(dsn, name, 150, 2, settings=MIXED) for name in "abc"])
+            pages["without a place"] = settled(pair.owner)
             pair.catch_up()
         finally:
             done.set()
@@ -182,7 +186,7 @@ def test_p09_reader_on_a_standby(pair):
     feed.compare(pair.owner)
     assert inbox(pair.owner, feed.session) == feed.texts
     print(f"{len(feed.texts)} events of {feed.transactions} transactions, pages {dict(pages)}")
-    assert feed.transactions > 300 and pages["while they write"] >= 10
+    assert feed.transactions > 300 and pages["while they write"] >= 10 and pages["without a place"] >= 20
 
 
 def heard(waiter: Waiter) -> list:

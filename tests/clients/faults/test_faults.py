@@ -12,8 +12,9 @@ import psycopg
 import pytest
 
 from patience import until
-from replay import Copy, Feed
-from wire import Listener, events, new_session, parse
+from scenes import SHAPES, Scene, attached, plain, savepoint, sequencing, spilled, unplaced
+from unplaced import Holder, settled
+from wire import events, new_session
 
 # What the client may be told. None: nothing, since it made no difference.
 TOLD = {
@@ -32,128 +33,6 @@ COMMITTED = "commit_callback"
 IDLE = psycopg.pq.TransactionStatus.IDLE
 
 tally = Counter()
-
-
-class Scene:
-    """A watched table, somebody who has read its events from the first one on, and somebody who hears them."""
-
-    def __init__(self, dsn):
-        self.dsn, self.number, self.next = dsn, 0, 1_000_000_000
-        # These two stay: when the server goes, they do.
-        self.observer = self.open()
-        self.listener = Listener(self.open())
-        self.observer.execute("create table t (id integer primary key, v text, w text)")
-        self.observer.execute("create function fault_hits() returns text language c as '$libdir/pg_reldiff', 'fault_hits_wrapper'")
-        self.session = new_session(self.observer, "t")
-        self.listener.listen(self.session)
-        self.feed = Feed(self.session, Copy("public.t", ["id"]))
-        self.heard, self.told = set(), []
-        self.writer = None
-
-    def open(self):
-        return psycopg.connect(self.dsn, autocommit=True)
-
-    def start(self):
-        """The writer of the next case, as good as new."""
-        if self.writer is None or self.writer.closed:
-            self.writer = self.open()
-            self.warnings = []
-            self.writer.add_notice_handler(self._notice)
-            # Everything is told one by one, and few changes are too many to keep in memory.
-            for setting in ("notify_limit = 0", "notify_bytes = '64MB'", "outbox_memory = '64kB'"):
-                self.writer.execute(f"set reldiff.{setting}")
-            self.writer.execute(f"set reldiff.session = '{self.session}'")
-        # A rollback would bring back what the case before has set.
-        self.writer.execute("set reldiff.fault = ''")
-        self.warnings.clear()
-        self.number += 10_000
-        return self.writer
-
-    def _notice(self, notice) -> None:
-        # The end of a connection that nobody uses at the moment comes as a notice, too.
-        if notice.severity_nonlocalized == "WARNING":
-            self.warnings.append(notice.message_primary)
-
-    def hits(self, connection) -> dict:
-        """By point: how often the backend has come there, how often something happened."""
-        text, = connection.execute("select fault_hits()").fetchone()
-        lines = [line.split() for line in text.splitlines()]
-        return {point: (int(come), int(happened)) for point, come, happened in lines}
-
-    def check(self, ended) -> None:
-        """What holds after everything. `ended`: the process of a connection that was lost."""
-        until(lambda: not self.observer.execute("select from pg_stat_activity where pid = %s", (ended,)).fetchall())
-        assert not self.observer.execute("""select pid, locktype, mode from pg_locks where pid <> pg_backend_pid()
-            and (locktype = 'object' or relation::regclass::text ~ '^event\\.')""").fetchall(), "a lock is left"
-        # The next writers, this one among them if it still has its connection.
-        for connection in (self.observer, self.writer):
-            if not connection.closed:
-                self.next += 1
-                connection.execute("insert into t values (%s, 'next')", (self.next,))
-        told = len(self.feed.texts)
-        while self.feed.read(self.observer, 1000):
-            pass
-        self.feed.compare(self.observer)
-        heard = {event["cursor"] for event in self.listener.events()}
-        expected = {parse(text)["cursor"] for text in self.feed.texts[told:]}
-        assert heard - self.heard - expected == set(), "something was heard that nobody committed"
-        assert expected - heard == set(), "something was committed and not heard"
-        self.heard |= expected
-        self.observer.execute("select event.ack(%s, %s)", (self.feed.cursor, self.session))
-
-
-# The shapes: each arms the fault where it begins to matter, and does not look what became of it.
-
-def plain(connection, first: int, arm) -> None:
-    connection.execute("insert into t values (%s, 'a', 'b')", (first,))
-    arm()
-    connection.execute("update t set v = 'c', w = 'd' where id = %s", (first,))
-
-
-def savepoint(connection, first: int, arm) -> None:
-    """The client goes back to its savepoint after an error, and commits."""
-    connection.execute("begin")
-    connection.execute("insert into t values (%s, 'before')", (first,))
-    arm()
-    connection.execute("savepoint s")
-    try:
-        connection.execute("insert into t values (%s, 'inside')", (first + 1,))
-        connection.execute("update t set v = 'c' where id = %s", (first,))
-    except psycopg.Error:
-        if connection.closed:
-            raise
-        connection.execute("rollback to s")
-        connection.execute("insert into t values (%s, 'after')", (first + 2,))
-        connection.execute("commit")
-        raise
-    connection.execute("commit")
-
-
-def spilled(connection, first: int, arm) -> None:
-    arm()
-    with connection.transaction():
-        connection.execute("insert into t select n, repeat('x', 3000), 'y' from generate_series(%s::integer, %s::integer) n", (first, first + 40))
-        connection.execute("update t set v = w, w = v where id between %s and %s", (first, first + 10))
-        connection.execute("delete from t where id between %s and %s", (first, first + 40))
-
-
-def attached(connection, first: int, arm) -> None:
-    """The writer hears of its changes, too, behind what the session has not read yet."""
-    connection.execute("insert into t values (%s, 'unread')", (first,))
-    arm()
-    with connection.transaction():
-        connection.execute("select event.session_attach(current_setting('reldiff.session')::uuid)")
-        connection.execute("insert into t values (%s, 'a')", (first + 1,))
-
-
-def reading(connection, first: int, arm) -> None:
-    connection.execute("insert into t values (%s, 'unread')", (first,))
-    arm()
-    connection.execute("select event.feed(current_setting('reldiff.session')::uuid)")
-    connection.execute("select event.ack(cursor) from event.events()")
-
-
-SHAPES = (plain, savepoint, spilled, attached, reading)
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +63,7 @@ def come(scene) -> dict:
     for shape in SHAPES:
         writer = scene.start()
         before = {}
-        shape(writer, scene.number, lambda: before.update(scene.hits(writer)))
+        shape(scene, lambda: before.update(scene.hits(writer)))
         after = scene.hits(writer)
         counts[shape] = {point: after[point][0] - before[point][0] for point in after if after[point][0] > before[point][0]}
         scene.check(None)
@@ -201,13 +80,18 @@ def one(scene, shape, point: str, kind: str, nth: int) -> None:
     if waker:
         waker.start()
     try:
-        shape(writer, scene.number, arm)
+        shape(scene, arm)
         told = None
     except psycopg.Error as error:
         told = state_of(error)
     if waker:
         waker.join()
-    assert told in (TOLD[kind] if point != COMMITTED else {None, *TOLD[kind]} if kind in FATAL else {None}), told
+    # A writer that cannot give others their places goes on without one of its own.
+    is_caught = shape is sequencing and point != COMMITTED and kind in ("error", "panic") and told is None
+    if point == COMMITTED:
+        assert told in ({None, *TOLD[kind]} if kind in FATAL else {None}), told
+    else:
+        assert is_caught or told in TOLD[kind] and (point != "sequence" or kind not in ("error", "panic")), told
     if kind in FATAL:
         # At the latest now: memory and interrupts are not asked for everywhere.
         if not writer.closed:
@@ -221,6 +105,8 @@ def one(scene, shape, point: str, kind: str, nth: int) -> None:
         assert scene.hits(writer)[point][1] == happened + 1, "nothing happened"
     failed = point == COMMITTED and kind in ("error", "panic", "memory")
     assert scene.warnings == (["pg_reldiff has failed where nothing may fail, and goes on"] if failed else [])
+    reason = f"pg_reldiff could not sequence the transactions that wait for it: fault at {point}"
+    assert scene.logged == ([reason] if is_caught else [])
     if failed:
         # The connection still listens to who wants it to stop.
         writer.execute("set statement_timeout = '10ms'")
@@ -235,7 +121,9 @@ def state_of(error):
     """None where the connection was closed before libpq had read why."""
     if error.sqlstate or "server closed the connection unexpectedly" in str(error):
         return error.sqlstate
-    return {"FATAL:  out of memory": "53200"}.get(str(error).splitlines()[0], str(error))
+    # The answer to a commit and the end of the connection may come at once.
+    no_memory = ("FATAL:  out of memory", "received 2 results from command 'COMMIT'")
+    return dict.fromkeys(no_memory, "53200").get(str(error).splitlines()[0], str(error))
 
 
 def wake(dsn: str, pid: int) -> None:
@@ -295,22 +183,53 @@ def test_faults_of_retention(dsn, kind):
         tally["retention", kind] += 1
 
 
+@pytest.mark.parametrize("kind", TOLD)
+def test_faults_of_the_sequencer(dsn, kind):
+    """In the background process that gives places: it is late, and nothing is lost."""
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        database = dsn.removeprefix("dbname=")
+        admin.execute("create table t (id integer primary key)")
+        session = new_session(admin, "t")
+        holder = Holder(dsn)
+        admin.execute(f"alter database {database} set reldiff.fault = 'sequence:{kind}:2'")
+        admin.execute("set reldiff.commit_lock_timeout = 0")
+        process = "select pid from pg_stat_activity where datname = current_database() and backend_type = 'pg_reldiff'"
+        with holder.holds():
+            for n in range(3):
+                admin.execute("insert into t values (%s)", (n,))
+            first = until(lambda: admin.execute(process).fetchone())
+        holder.close()
+        if kind == "sleep":
+            wake_process(dsn, process)
+        # Where interrupts are not looked for, nothing has happened.
+        until(lambda: first not in admin.execute(process).fetchall())
+        told = [event["key"]["id"] for event in events(admin, session)]
+        assert told == [] or None in TOLD[kind] and kind != "heap" and told == [0, 1, 2]
+        admin.execute(f"alter database {database} reset reldiff.fault")
+        # One that was started by the look before may fail as the first one did, or sleep until it is cancelled.
+        cancel = f"select pg_cancel_backend(pid) from ({process}) p" if kind == "sleep" else "select"
+        until(lambda: admin.execute(cancel) and not admin.execute(process).fetchall())
+        assert settled(admin) == 3
+        assert [event["key"]["id"] for event in events(admin, session)] == [0, 1, 2]
+        tally["sequence", kind] += 1
+
+
 def wake_process(dsn: str, process: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         until(lambda: connection.execute(f"{process} and wait_event_type = 'Extension'").fetchall())
         connection.execute(f"select pg_cancel_backend(pid) from ({process}) p")
 
 
-@pytest.mark.parametrize("shape", [plain, savepoint, attached, spilled], ids=lambda shape: shape.__name__)
+@pytest.mark.parametrize("shape", [plain, savepoint, attached, spilled, unplaced, sequencing], ids=lambda shape: shape.__name__)
 def test_each_allocation_can_fail(scene, shape):
     """From the trigger on, or from the reading of what is replayed; of very many the later ones are passed over more and more."""
-    point = "page_read" if shape is attached else "trigger"
+    point = {attached: "page_read", sequencing: "sequence"}.get(shape, "trigger")
     later = ended = 0
     while True:
         writer = scene.start()
         pid = writer.info.backend_pid
         try:
-            shape(writer, scene.number, lambda: writer.execute(f"set reldiff.fault = '{point}:heap+{later}'"))
+            shape(scene, lambda: writer.execute(f"set reldiff.fault = '{point}:heap+{later}'"))
             # The commit may have been the last that asked for memory, or have asked for less.
             writer.execute("set reldiff.fault = ''")
         except psycopg.OperationalError as error:
