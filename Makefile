@@ -28,10 +28,8 @@ install:    ## Build for release and install into the server of pg_config
 mutants:    ## Prove that the tests notice each break of tests/mutants; ONLY=name for one
 	@$(PYTHON) scripts/mutants
 
-bench:      ## Measure against the other ways to do it
+bench:      ## Measure against the other ways to do it (45 minutes), into bench/RESULTS.md
 	@bench/run
-	@bench/bulk
-	@bench/read
 
 clean:      ## Remove build/
 	@$(PYTHON) scripts/clean

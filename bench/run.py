@@ -1,99 +1,63 @@
-"""One-field UPDATE per transaction, one client: without triggers, with tcn (the server's own NOTIFY trigger), with us.
+"""Benchmarks of pg_reldiff against other ways to hear of changes, on a private server with a release build.
 
-Contenders are compared in interleaved rounds; see scripts/harness/pgbench.py. First nobody listens, which is what
-the change itself costs; then whoever notifies has a listener, which drains and counts what it gets, and a
-notification that is lost fails the run. Waking a listener is the server's own work and costs the more, the longer
-the payload.
+Without names all workloads run, and bench/RESULTS.md is written: about 45 minutes on a machine that does nothing else.
 """
 
 import argparse
-import tempfile
-import threading
+import sys
 import time
-from pathlib import Path
+from dataclasses import replace
 
-import contenders
-import psycopg
+import required
+import results
+from bench import Bench
+from options import QUICK, Options
+from workloads import bulk, latency, nothing, read, rows, sessions, update
 
-from harness.pgbench import Contender, bench_cluster, prepare, rounds, table, tps
-from harness.run import Trouble, entry, say
+from harness.run import entry, say
 
-TABLE = """
-create table item (id integer primary key, score integer not null);
-insert into item select n, 0 from generate_series(1, 1000) n;
-vacuum analyze item;
-"""
-
-CONTENDERS = [
-    Contender("no_trigger", TABLE),
-    Contender("tcn", TABLE + contenders.TCN),
-    Contender("pg_reldiff", TABLE + contenders.RELDIFF),
-]
-
-UPDATE = """\\set id random(1, 1000)
-update item set score = score + 1 where id = :id;
-"""
-
-# How many changes a contender's database has made, and the channel on which it notifies each.
-COUNT = "select sum(score) from item"
-CHANNEL = {"tcn": "select 'tcn'", "pg_reldiff": "select id::text from event.session"}
+WORKLOADS = {"update": update, "bulk": bulk, "nothing": nothing, "sessions": sessions, "rows": rows, "latency": latency, "read": read}
 
 
-class Listener(threading.Thread):
-    """A connection that listens on a contender's channel and counts the notifications."""
-
-    def __init__(self, cluster, database: str):
-        super().__init__(daemon=True)
-        env = cluster.env()
-        self.connection = psycopg.connect(
-            dbname=database, host=env["PGHOST"], port=env["PGPORT"], user=env["PGUSER"], autocommit=True)
-        channel = self.connection.execute(CHANNEL[database]).fetchone()[0]
-        self.connection.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
-        self.received = 0
-        self.stopped = False
-
-    def run(self):
-        while not self.stopped:
-            for _ in self.connection.notifies(timeout=0.2):
-                self.received += 1
-
-    def settle(self, expected: int, seconds: float = 30):
-        """Waits for the last notifications and ends the thread."""
-        deadline = time.monotonic() + seconds
-        while self.received < expected and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self.stopped = True
-        self.join()
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workload", nargs="*", help=f"which of {', '.join(WORKLOADS)} (default: all)")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds that count, after one that does not (default 9)")
+    parser.add_argument("--seconds", type=int, help="length of one run of pgbench (default 2)")
+    parser.add_argument("--quick", action="store_true", help="one short round of everything, smaller: whether it works, not how fast it is")
+    parser.add_argument("--only-print", action="store_true", help="write nothing")
+    chosen = parser.parse_args()
+    unknown = set(chosen.workload) - set(WORKLOADS)
+    if unknown:
+        parser.error(f"there is no workload {unknown.pop()}; there are {', '.join(WORKLOADS)}")
+    if any(number is not None and number < 1 for number in (chosen.rounds, chosen.seconds)):
+        parser.error("--rounds and --seconds are at least 1")
+    return chosen
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds that count (default 9)")
-    parser.add_argument("--seconds", type=int, default=5, help="length of one measurement (default 5)")
-    options = parser.parse_args()
-    with bench_cluster({"synchronous_commit": "off"}) as cluster, tempfile.TemporaryDirectory() as folder:
-        prepare(cluster, CONTENDERS)
-        script = Path(folder) / "update.sql"
-        script.write_text(UPDATE)
-
-        def measure(contender: Contender) -> float:
-            return tps(cluster, contender.name, script, seconds=options.seconds)
-
-        figures = rounds(CONTENDERS, measure, options.rounds)
-        say(table("one-field UPDATE per transaction, synchronous_commit off", "transactions/s", figures))
-
-        before = {name: int(cluster.sql(COUNT, name)) for name in CHANNEL}
-        listeners = {name: Listener(cluster, name) for name in CHANNEL}
-        for listener in listeners.values():
-            listener.start()
-        figures = rounds(CONTENDERS, measure, options.rounds)
-        say(table("the same with a listener", "transactions/s", figures))
-        for name, listener in listeners.items():
-            changes = int(cluster.sql(COUNT, name)) - before[name]
-            listener.settle(changes)
-            say(f"  {name}: {changes} changes, {listener.received} notifications received")
-            if listener.received != changes:
-                raise Trouble(f"{name} lost {changes - listener.received} notifications.")
+    chosen = arguments()
+    asked = {name: value for name in ("rounds", "seconds") if (value := getattr(chosen, name)) is not None}
+    options = replace(QUICK if chosen.quick else Options(), **asked)
+    names = [name for name in WORKLOADS if name in chosen.workload] or list(WORKLOADS)
+    bench = Bench(options)
+    begun = time.monotonic()
+    tables, figures = [], {}
+    for name in names:
+        started = time.monotonic()
+        found = WORKLOADS[name].run(bench)
+        tables += found.tables
+        figures.update(found.figures)
+        for table in found.tables:
+            say(table.text())
+        say(f"{name}: {time.monotonic() - started:.0f} s\n")
+    requirements = required.rows(figures, options)
+    say(results.required([requirement for requirement in requirements if requirement.values]))
+    minutes = (time.monotonic() - begun) / 60
+    say(f"{minutes:.1f} minutes in all." + " These figures show that everything works, and nothing else." * options.is_quick)
+    if len(names) == len(WORKLOADS) and not chosen.only_print and not chosen.quick:
+        results.write(bench.server, options, ["bench/run", *sys.argv[1:]], minutes, tables, requirements)
+        say(f"Written: {results.PATH.relative_to(results.ROOT)}")
     return 0
 
 
