@@ -1,6 +1,7 @@
 //! What is done at the end of a transaction that has changes for somebody, before the server commits it.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::audience::Tally;
@@ -121,11 +122,13 @@ fn place(rendered: Option<(Unsequenced, Notifications)>, has_skipped: bool) {
     }
     let nothing = || (own(Contents::nothing()), Notifications::default());
     let (transaction, notifications) = rendered.unwrap_or_else(nothing);
+    // First: a session that is altered while this waits for somebody is followed.
+    let feed = Feed::open(Rc::clone(&transaction.segment));
     let last = last_place::get(transaction.epoch);
     let mut placed = position::next(last, &transaction);
     placed.has_skips |= has_skipped;
     placed.has_skips = notifications.send(&placed, placed.has_skips);
-    Feed::open(transaction.segment).insert(&placed, &transaction.contents);
+    feed.insert(&placed, &transaction.contents);
     last_place::set(&placed);
     if has_changes {
         late::placed(placed);

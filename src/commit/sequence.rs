@@ -92,11 +92,12 @@ fn give_places(all: &[Unsequenced], rest: &[u64], has_skipped: bool) -> Option<P
             .filter(|last| last.position.epoch == waiting.epoch)
             .map_or_else(|| last_place::get(waiting.epoch), Last::from);
         last = Some(in_own_context(|| {
+            let feed = Feed::open(Rc::clone(&waiting.segment));
             let notifications = Notifications::of_stored(waiting, None);
             let mut placed = position::next(before, waiting);
             placed.has_skips |= has_skipped;
             placed.has_skips = notifications.send(&placed, placed.has_skips);
-            Feed::open(Rc::clone(&waiting.segment)).insert(&placed, &waiting.contents);
+            feed.insert(&placed, &waiting.contents);
             placed
         }));
     }

@@ -41,7 +41,7 @@ def test_every_guarantee_names_its_tests():
     """And each of these tests exists."""
     guarantees = README.partition("## Guarantees")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (P\d+) \|.*\| (.*) \|$", guarantees, re.M)
-    source = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    source = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
     assert len(rows) > 10
     for promise, tests in rows:
         names = re.findall(r"`(test_\w+)`", tests)
