@@ -306,26 +306,29 @@ def test_a_busy_database_keeps_none_of_another_one(connect, owner, session, dsn)
         admin.execute(f"create database neighbour oid = {oid} template template0")
         stopped = threading.Event()
 
-        def write():
+        def write(first):
             connection = connect()
             connection.execute("set reldiff.delivery = sequencer")
-            for key in itertools.count():
+            for key in itertools.count(first, 6):
                 if stopped.is_set():
                     return
                 insert(connection, key)
 
-        writers = threading.Thread(target=write)
+        # So many that one of them is always on its way to its commit.
+        writers = [threading.Thread(target=write, args=(first,)) for first in range(6)]
         try:
             with psycopg.connect("dbname=neighbour", autocommit=True) as other:
                 other.execute("create extension pg_reldiff")
                 other.execute("create table item (id integer primary key)")
                 new_session(other, "item")
                 other.execute("set reldiff.delivery = sequencer")
-                writers.start()
+                for writer in writers:
+                    writer.start()
                 other.execute("insert into item values (1)")
                 other.execute("select event.await_sequenced()")
                 assert workers(owner, "neighbour") != []
         finally:
             admin.execute("drop database neighbour")
             stopped.set()
-            writers.join()
+            for writer in writers:
+                writer.join()
