@@ -98,10 +98,11 @@ CREATE INDEX subscription_field_session ON event.subscription_field (session_id,
 CREATE INDEX subscription_field_key ON event.subscription_field (relation, key_hash);
 COMMENT ON TABLE event.subscription_field IS 'Subscriptions to fields';
 
--- Relations that have, or once had, a row or field subscription: only for these is a changed row's key
--- looked up. A row here is never deleted, so a writer that sees it need not hear of further subscriptions.
+-- Relations that have, or once had, a row subscription (or, with `fields`, a field subscription): only for these is a
+-- changed row's key looked up. A row here is never deleted, so a writer that sees it need not hear of further subscriptions.
 CREATE TABLE event.keyed_relation (
-    relation regclass NOT NULL
+    relation regclass NOT NULL,
+    fields boolean NOT NULL
 );
 CREATE INDEX keyed_relation_relation ON event.keyed_relation (relation);
 COMMENT ON TABLE event.keyed_relation IS 'Relations with row or field subscriptions';

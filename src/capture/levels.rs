@@ -2,10 +2,10 @@
 //! above it, partitioned tables and inheritance parents.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use pgrx::pg_sys::{self, Oid};
+use rustc_hash::FxHashMap;
 
 use super::relation::{self, Stale, WatchedRelation};
 use crate::change::event::Readable;
@@ -133,7 +133,7 @@ struct Entry {
 }
 
 thread_local! {
-    static CACHE: RefCell<HashMap<Oid, Entry>> = RefCell::default();
+    static CACHE: RefCell<FxHashMap<Oid, Entry>> = RefCell::default();
 }
 
 /// What is watched of the rows of this table, `None` if nothing is.
@@ -146,7 +146,7 @@ pub unsafe fn of(open: pg_sys::Relation) -> Option<Rc<Levels>> {
     }
     match relation::apply_invalidations() {
         None => {}
-        Some(Stale::Everything) => CACHE.with_borrow_mut(HashMap::clear),
+        Some(Stale::Everything) => CACHE.with_borrow_mut(FxHashMap::clear),
         Some(Stale::Relations(stale)) => CACHE.with_borrow_mut(|cache| {
             cache.retain(|_, entry| entry.lineage.iter().all(|oid| !stale.contains(oid)))
         }),
@@ -206,7 +206,7 @@ unsafe fn load(open: pg_sys::Relation) -> Entry {
         above.push(all);
     }
     let mut levels: Vec<Level> = Vec::new();
-    let mut places = HashMap::new();
+    let mut places = FxHashMap::default();
     for (at, relation) in watched.into_iter().enumerate() {
         let Some(relation) = relation else { continue };
         let is_table = relation.oid == table.oid;
@@ -259,7 +259,9 @@ fn is_shared(levels: &[Level]) -> bool {
             let upper = &levels[upper].relation;
             let sessions = |relation: &WatchedRelation| relation.watchers.sessions().collect();
             let (one, other): (Vec<_>, Vec<_>) = (sessions(upper), sessions(&level.relation));
-            upper.keyed || level.relation.keyed || one.iter().any(|session| other.contains(session))
+            upper.keyed.any()
+                || level.relation.keyed.any()
+                || one.iter().any(|session| other.contains(session))
         })
     })
 }

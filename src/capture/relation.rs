@@ -8,10 +8,11 @@
 //! any of its relations.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use pgrx::pg_sys::Oid;
+use rustc_hash::FxHashMap;
 
 use super::value::Renderer;
 use crate::change::matching::{WatchedColumns, Watchers};
@@ -19,7 +20,8 @@ use crate::change::operation::ColumnNumber;
 use crate::pg::output::{Trust, trust};
 use crate::pg::relation::{Column, Description};
 use crate::pg::transaction;
-use crate::tables::{addressee, invalidation, registry, subscription, watch};
+use crate::tables::watch::{self, Keyed};
+use crate::tables::{addressee, invalidation, registry, subscription};
 
 /// A relation that somebody subscribed to.
 pub struct WatchedRelation {
@@ -27,8 +29,8 @@ pub struct WatchedRelation {
     /// The primary key's columns, in key order.
     pub key: Vec<ColumnNumber>,
     pub watchers: Watchers,
-    /// Whether row and field subscriptions have to be looked up.
-    pub keyed: bool,
+    /// Which of the row and field subscriptions have to be looked up.
+    pub keyed: Keyed,
     /// Live columns that have stored values, ascending.
     pub columns: Vec<ColumnNumber>,
     /// By attribute number less one; `None` for a dropped column.
@@ -82,7 +84,7 @@ struct Cache {
     /// Of the registry.
     generation: u64,
     /// `None` for a relation that nobody watches.
-    relations: HashMap<Oid, Option<Rc<WatchedRelation>>>,
+    relations: FxHashMap<Oid, Option<Rc<WatchedRelation>>>,
 }
 
 thread_local! {
@@ -120,7 +122,7 @@ pub fn apply_invalidations() -> Option<Stale> {
         HORIZON.set(transaction::oldest_running_xid());
         CACHE.set(Cache {
             generation,
-            relations: HashMap::new(),
+            relations: FxHashMap::default(),
         });
         return Some(Stale::Everything);
     }
@@ -146,8 +148,8 @@ fn load(description: &Description) -> Option<WatchedRelation> {
     }
     let subscribed = subscription::watchers(description.oid);
     let everyone = addressee::who_may_read(description.oid, &subscribed);
-    let keyed = watch::is_keyed(description.oid);
-    if everyone.is_empty() && !keyed {
+    let keyed = watch::keyed(description.oid);
+    if everyone.is_empty() && !keyed.any() {
         return None;
     }
     let highest = description

@@ -7,7 +7,7 @@ use super::relation::Storage;
 use crate::change::diff::{RowPair, Side};
 use crate::change::operation::ColumnNumber;
 use crate::gucs;
-use crate::pg::{ffi, output};
+use crate::pg::{ffi, output, raw};
 
 /// The images that the trigger manager hands to a row trigger, deformed once.
 pub struct Images<'a> {
@@ -29,11 +29,10 @@ struct Image<'a> {
 
 impl Image<'_> {
     /// # Safety
-    /// The slot holds a tuple and stays untouched while the image lives.
+    /// The slot holds a tuple, which is deformed, and stays untouched while the image lives.
     unsafe fn of(slot: *mut pg_sys::TupleTableSlot) -> Self {
-        // SAFETY: the caller's promise; deforming fills a value and a flag for each attribute.
+        // SAFETY: the caller's promise; deforming has filled a value and a flag for each attribute.
         unsafe {
-            pg_sys::slot_getallattrs(slot);
             let natts = (*(*slot).tts_tupleDescriptor).natts as usize;
             Self {
                 values: std::slice::from_raw_parts((*slot).tts_values, natts),
@@ -52,6 +51,16 @@ impl<'a> Images<'a> {
     /// # Safety
     /// Each slot is null or holds a tuple of one relation, and stays untouched while the images live.
     pub unsafe fn new(old: *mut pg_sys::TupleTableSlot, new: *mut pg_sys::TupleTableSlot) -> Self {
+        // SAFETY: the caller's promise; nothing inside has a destructor.
+        unsafe {
+            raw::guarded(|| {
+                for slot in [old, new] {
+                    if !slot.is_null() {
+                        raw::slot_getallattrs(slot);
+                    }
+                }
+            });
+        }
         let image = |slot: *mut pg_sys::TupleTableSlot| {
             // SAFETY: the caller's promise.
             (!slot.is_null()).then(|| unsafe { Image::of(slot) })
@@ -120,9 +129,13 @@ impl RowPair for View<'_> {
     fn text(&self, side: Side, column: ColumnNumber, out: &mut Vec<u8>) {
         if let Some(value) = self.value(side, column) {
             let storage = self.storage(column);
-            // A key whose output function raises has an empty text, and so has its JSON.
-            let text = output::canonical(value, storage.kind, storage.trust).unwrap_or_default();
-            out.extend_from_slice(&text);
+            // SAFETY: the storage is the column's.
+            if !unsafe { storage.renderer.plain_text(value, out) } {
+                // A key whose output function raises has an empty text, and so has its JSON.
+                let text =
+                    output::canonical(value, storage.kind, storage.trust).unwrap_or_default();
+                out.extend_from_slice(&text);
+            }
         }
     }
 }

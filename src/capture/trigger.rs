@@ -200,7 +200,7 @@ unsafe fn updated(levels: &Levels, row: &Images, moment: Moment) {
 /// The row and field subscriptions of the row.
 fn keyed(level: &Level, row: &View, side: Side) -> Vec<KeyedSubscription> {
     let relation = &level.relation;
-    if !relation.keyed {
+    if !relation.keyed.any() {
         return Vec::new();
     }
     let texts = relation.key.iter().map(|&column| {
@@ -209,5 +209,5 @@ fn keyed(level: &Level, row: &View, side: Side) -> Vec<KeyedSubscription> {
         text
     });
     let texts: Vec<_> = texts.collect();
-    subscription::keyed(relation.oid, &relation.key, &texts)
+    subscription::keyed(relation.oid, &relation.key, &texts, relation.keyed)
 }

@@ -12,7 +12,8 @@ pub const MOST_BYTES: usize = 1_600;
 
 /// The changes, which are in their order; `None` if they are too long for this.
 pub fn encode<'a>(changes: impl Iterator<Item = (ChangeOrder, &'a [u8])>) -> Option<Vec<u8>> {
-    let mut out = vec![VERSION];
+    let mut out = Vec::with_capacity(256);
+    out.push(VERSION);
     for (order, record) in changes {
         if out.len() + 16 + record.len() > MOST_BYTES {
             return None;

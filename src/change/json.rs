@@ -5,15 +5,12 @@ use std::io::Write;
 
 /// Appends `text` as a JSON string, escaped as PostgreSQL's `to_json` escapes it.
 pub fn string(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    let mut plain = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text[plain..at]);
-        plain = at + 1;
-        match byte {
+    let mut rest = text;
+    while let Some(at) = first_escaped(rest) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -21,10 +18,42 @@ pub fn string(text: &[u8], out: &mut Vec<u8>) {
             b'\t' => out.extend_from_slice(b"\\t"),
             0x08 => out.extend_from_slice(b"\\b"),
             0x0c => out.extend_from_slice(b"\\f"),
-            _ => write!(out, "\\u{byte:04x}").expect("a Vec takes every write"),
+            byte => write!(out, "\\u{byte:04x}").expect("a Vec takes every write"),
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+/// Where the first byte stands that cannot be in a JSON string as it is. Eight bytes are looked at at a time, as described in
+/// "Bit Twiddling Hacks" by Sean Eron Anderson: a byte's highest bit is set in what is left if the byte is one of those, or
+/// stands behind such a one.
+fn first_escaped(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHEST: u64 = ONES << 7;
+    let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    let (words, tail) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let number = u64::from_ne_bytes(*word);
+        let below = |number: u64, limit: u8| {
+            number.wrapping_sub(ONES * u64::from(limit)) & !number & HIGHEST
+        };
+        let equal = |byte: u8| below(number ^ (ONES * u64::from(byte)), 1);
+        if below(number, b' ') | equal(b'"') | equal(b'\\') != 0 {
+            let within = word.iter().position(is_escaped);
+            return within.map(|within| at * 8 + within);
         }
     }
-    out.extend_from_slice(&text[plain..]);
+    let within = tail.iter().position(is_escaped);
+    within.map(|within| words.len() * 8 + within)
+}
+
+/// Appends a word of our own as a JSON string.
+fn word(word: &'static str, out: &mut Vec<u8>) {
+    debug_assert_eq!(first_escaped(word.as_bytes()), None);
+    out.push(b'"');
+    out.extend_from_slice(word.as_bytes());
     out.push(b'"');
 }
 
@@ -42,21 +71,38 @@ impl<'a> Object<'a> {
 
     /// Writes the key and hands out the buffer, in which the caller writes the value.
     pub fn key(&mut self, key: &[u8]) -> &mut Vec<u8> {
-        if !self.empty {
-            self.out.push(b',');
-        }
-        self.empty = false;
+        self.separate();
         string(key, self.out);
         self.out.push(b':');
         self.out
     }
 
-    pub fn raw(&mut self, key: &str, json: &[u8]) {
-        self.key(key.as_bytes()).extend_from_slice(json);
+    /// As [`Self::key`], for a key of our own, which needs no escapes.
+    pub fn member(&mut self, key: &'static str) -> &mut Vec<u8> {
+        self.separate();
+        word(key, self.out);
+        self.out.push(b':');
+        self.out
     }
 
-    pub fn text(&mut self, key: &str, value: &[u8]) {
-        string(value, self.key(key.as_bytes()));
+    fn separate(&mut self) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+    }
+
+    pub fn raw(&mut self, key: &'static str, json: &[u8]) {
+        self.member(key).extend_from_slice(json);
+    }
+
+    pub fn text(&mut self, key: &'static str, value: &[u8]) {
+        string(value, self.member(key));
+    }
+
+    /// A value of our own, which needs no escapes.
+    pub fn word(&mut self, key: &'static str, value: &'static str) {
+        word(value, self.member(key));
     }
 
     pub fn end(self) {

@@ -189,7 +189,7 @@ fn name_sessions(sessions: &[SessionId], out: &mut Vec<u8>) {
 fn write(event: &Event, format: Format, source: &Source, truncated: bool) -> Payload {
     let mut bytes = Vec::with_capacity(512);
     let mut object = Object::new(&mut bytes);
-    object.text("type", event.operation().event_type().as_bytes());
+    object.word("type", event.operation().event_type());
     match event.content {
         Content::Overflow { resume } => object.text("resume", resume.to_string().as_bytes()),
         Content::Control { subscription } => {
@@ -199,15 +199,15 @@ fn write(event: &Event, format: Format, source: &Source, truncated: bool) -> Pay
         Content::RowInsert { .. } | Content::RowDelete | Content::FieldUpdate { .. } => {
             row(event, format, truncated, &mut object);
             if format == Format::Full {
-                object.text("xid", source.xid.to_string().as_bytes());
+                object.text("xid", itoa::Buffer::new().format(source.xid).as_bytes());
                 if let Some(origin) = &source.origin {
                     object.text("origin", origin);
                 }
             }
         }
     }
-    let at = placeholder(object.key(b"at"), AT_LENGTH);
-    let cursor = placeholder(object.key(b"cursor"), CURSOR_LENGTH);
+    let at = placeholder(object.member("at"), AT_LENGTH);
+    let cursor = placeholder(object.member("cursor"), CURSOR_LENGTH);
     object.end();
     Payload { bytes, at, cursor }
 }
@@ -216,15 +216,15 @@ fn write(event: &Event, format: Format, source: &Source, truncated: bool) -> Pay
 fn row(event: &Event, format: Format, truncated: bool, object: &mut Object) {
     let relation = event.change.relation;
     if let (Format::Full, Some(operation)) = (format, event.operation().name()) {
-        object.text("operation", operation.as_bytes());
-        object.text("subscription_type", event.subscription.name().as_bytes());
-        row_id(relation, event.key(), object.key(b"row_id"));
+        object.word("operation", operation);
+        object.word("subscription_type", event.subscription.name());
+        row_id(relation, event.key(), object.member("row_id"));
     }
     if truncated {
         object.raw("truncated", b"true");
     } else if !matches!(event.content, Content::RowDelete) {
         let mut unrenderable = Vec::new();
-        let mut payload = Object::new(object.key(b"payload"));
+        let mut payload = Object::new(object.member("payload"));
         for (name, value) in event.columns() {
             match value {
                 Value::Json(json) => payload.key(name).extend_from_slice(json),
@@ -234,11 +234,11 @@ fn row(event: &Event, format: Format, truncated: bool, object: &mut Object) {
         }
         payload.end();
         if !unrenderable.is_empty() {
-            array(unrenderable, object.key(b"unrenderable"), string);
+            array(unrenderable, object.member("unrenderable"), string);
         }
     }
     object.text("relation", &relation.qualified);
-    key(relation, event.key(), object.key(b"key"));
+    key(relation, event.key(), object.member("key"));
     if let Content::FieldUpdate { column, .. } = event.content {
         object.text("column", column);
     }
@@ -267,9 +267,9 @@ pub fn key(relation: &RelationNames, key: &[KeyColumn], out: &mut Vec<u8>) {
 fn row_id(relation: &RelationNames, key: &[KeyColumn], out: &mut Vec<u8>) {
     let mut row_id = Object::new(out);
     if let [key] = key {
-        let mut column_id = Object::new(row_id.key(b"pk_column_id"));
-        let mut relation_id = Object::new(column_id.key(b"relation_id"));
-        let mut schema_id = Object::new(relation_id.key(b"schema_id"));
+        let mut column_id = Object::new(row_id.member("pk_column_id"));
+        let mut relation_id = Object::new(column_id.member("relation_id"));
+        let mut schema_id = Object::new(relation_id.member("schema_id"));
         schema_id.text("name", &relation.schema);
         schema_id.end();
         relation_id.text("name", &relation.name);
@@ -280,10 +280,10 @@ fn row_id(relation: &RelationNames, key: &[KeyColumn], out: &mut Vec<u8>) {
     } else {
         row_id.text("schema_name", &relation.schema);
         row_id.text("relation_name", &relation.name);
-        array(key, row_id.key(b"pk_column_names"), |key, out| {
+        array(key, row_id.member("pk_column_names"), |key, out| {
             string(name(relation, key.column), out)
         });
-        array(key, row_id.key(b"pk_values"), |key, out| {
+        array(key, row_id.member("pk_values"), |key, out| {
             string(key.text, out)
         });
     }

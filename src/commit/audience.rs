@@ -1,9 +1,9 @@
 //! Whom the changes of a transaction concern, and what events they are for each.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use pgrx::pg_sys::Oid;
+use rustc_hash::FxHashMap;
 
 use crate::change::cursor::ChangeOrder;
 use crate::change::event::{self, Change, Event, Readable};
@@ -44,9 +44,9 @@ impl Heard<'_> {
 #[derive(Default)]
 pub struct Audience {
     /// `None` for one that has been deleted.
-    sessions: HashMap<SessionId, Option<Rc<Session>>>,
+    sessions: FxHashMap<SessionId, Option<Rc<Session>>>,
     /// `None` for one that has been dropped.
-    relations: HashMap<u32, Option<Rc<Relation>>>,
+    relations: FxHashMap<u32, Option<Rc<Relation>>>,
 }
 
 /// A session that a change concerns, with what it asked for and may read.
@@ -78,11 +78,11 @@ impl Audience {
             .or_insert_with(|| addressee::relation(Oid::from_u32(told.relation)))
             .as_deref();
         let record = Record::decode(told.record).expect("we have just written it");
-        let gone = RelationNames::gone(record.name);
-        let names = match relation {
-            _ if !record.name.is_empty() => &gone,
-            Some(relation) => &relation.names,
-            None => return,
+        let gone = (!record.name.is_empty()).then(|| RelationNames::gone(record.name));
+        let names = match (&gone, relation) {
+            (Some(gone), _) => gone,
+            (None, Some(relation)) => &relation.names,
+            (None, None) => return,
         };
         let change = Change {
             order: told.order,
@@ -129,7 +129,7 @@ impl Audience {
 
 /// How many events of a transaction each session gets, and the place of its last one.
 #[derive(Default)]
-pub struct Tally(HashMap<SessionId, Count>);
+pub struct Tally(FxHashMap<SessionId, Count>);
 
 #[derive(Clone, Copy)]
 pub struct Count {

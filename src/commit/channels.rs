@@ -3,8 +3,9 @@
 //! A session has a channel of its own, or shares one with others. What cannot be told one by one on a channel is told by
 //! one nudge, behind everything that was: so whoever listens to a channel has heard all that comes before the nudge.
 
-use std::collections::HashMap;
 use std::ffi::CString;
+
+use rustc_hash::FxHashMap;
 
 use super::audience::{Place, Tally};
 use crate::change::operation::SessionId;
@@ -33,7 +34,7 @@ pub struct Channel {
 pub struct Channels {
     channels: Vec<Channel>,
     /// By session; one that hears nothing has none.
-    places: HashMap<SessionId, usize>,
+    places: FxHashMap<SessionId, usize>,
 }
 
 impl Channels {
@@ -41,7 +42,7 @@ impl Channels {
     pub fn of(tally: &Tally) -> Self {
         let limit = gucs::NOTIFY_LIMIT.get() as u64;
         let mut found = Self::default();
-        let mut shared: HashMap<CString, usize> = HashMap::new();
+        let mut shared: FxHashMap<CString, usize> = FxHashMap::default();
         for (id, count) in tally.iter() {
             let session = addressee::session(id).filter(|session| session.notify != Notify::Off);
             let Some(session) = session else { continue };

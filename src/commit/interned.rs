@@ -1,8 +1,9 @@
 //! Recipient sets that this backend has seen stored, so that a set is looked up once.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use crate::change::recipients::Recipients;
 use crate::pg::transaction::ActiveSnapshot;
@@ -17,9 +18,9 @@ struct Interned {
     /// Of the registry, and the segment that the sets are stored in.
     place: (u64, i64),
     /// Stored by committed transactions.
-    known: HashMap<Rc<Recipients>, i64>,
+    known: FxHashMap<Rc<Recipients>, i64>,
     /// Stored by this transaction.
-    own: HashMap<Rc<Recipients>, i64>,
+    own: FxHashMap<Rc<Recipients>, i64>,
     /// The one that was asked for last: mostly it is the same again, and a large one takes long to compare.
     last: Option<(Rc<Recipients>, i64)>,
 }

@@ -1,8 +1,8 @@
 //! The notifications of a transaction: rendered before the commit lock is taken, queued under it.
 
-use std::collections::HashMap;
-use std::ffi::CString;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use super::audience::{Audience, Heard, Place, Tally, Told};
 use super::channels::{Channel, Channels};
@@ -173,7 +173,7 @@ impl Notifications {
         let stamp = placed.stamp();
         let mut payloads: Vec<Option<Payload>> = self.payloads.into_iter().map(Some).collect();
         // The last payload that was stamped: channels that get the same one are neighbours.
-        let mut stamped: Option<(usize, CString)> = None;
+        let mut stamped: Option<(usize, notify::Payload)> = None;
         for ((order, field), channel, content) in sending {
             let cursor = stamp.cursor(order, field);
             let channel = self.channels.get(channel);
@@ -181,13 +181,13 @@ impl Notifications {
                 Content::Nudge { count, is_named } => {
                     let sessions = is_named.then_some(channel.sessions.as_slice());
                     let nudge = payload::nudge(cursor, count, sessions);
-                    notify::notify(&channel.name, &notify::payload(nudge));
+                    notify::notify(&channel.name, &notify::Payload::new(nudge));
                 }
                 Content::Event(event) => {
                     if stamped.as_ref().is_none_or(|(known, _)| *known != event)
                         && let Some(payload) = payloads[event].take()
                     {
-                        let payload = notify::payload(payload.stamped(&stamp, cursor));
+                        let payload = notify::Payload::new(payload.stamped(&stamp, cursor));
                         stamped = Some((event, payload));
                     }
                     let (_, payload) = stamped.as_ref().expect("its channels are neighbours");
@@ -217,7 +217,7 @@ impl Content {
 }
 
 /// The recipients of each set of the transaction.
-fn load(transaction: &Unsequenced) -> HashMap<i64, Recipients> {
+fn load(transaction: &Unsequenced) -> FxHashMap<i64, Recipients> {
     let segment = &transaction.segment;
     let sets = transaction.contents.sets().iter();
     sets.filter_map(|&set| Some((set, recipient_set::load(segment, set, Read::Latest)?)))
@@ -228,7 +228,7 @@ fn load(transaction: &Unsequenced) -> HashMap<i64, Recipients> {
 fn visit(
     audience: &mut Audience,
     transaction: &Unsequenced,
-    sets: &HashMap<i64, Recipients>,
+    sets: &FxHashMap<i64, Recipients>,
     mut visit: impl FnMut(&[Heard]) -> bool,
 ) {
     let segment = Rc::clone(&transaction.segment);

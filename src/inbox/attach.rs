@@ -77,11 +77,11 @@ pub fn replay(
         few && has_room(bytes + ENTRY_BYTES * found.count) && !skipped::is_known(&channel);
     if found.is_whole && may_send {
         for payload in found.payloads {
-            notify::notify(&channel, &notify::payload(payload));
+            notify::notify(&channel, &notify::Payload::new(payload));
         }
     } else if let Some(newest) = feed::newest(Read::Latest) {
         let nudge = payload::nudge(newest.cursor(), pending.max(found.count) as u64, named);
-        notify::notify(&channel, &notify::payload(nudge));
+        notify::notify(&channel, &notify::Payload::new(nudge));
     }
     true
 }

@@ -190,6 +190,6 @@ pub fn enforce(id: SessionId) {
     if session.notify != Notify::Off
         && notify::queue_has_room(nudge.len(), gucs::NOTIFY_QUEUE_LIMIT.get())
     {
-        notify::notify(&session.channel(), &notify::payload(nudge));
+        notify::notify(&session.channel(), &notify::Payload::new(nudge));
     }
 }

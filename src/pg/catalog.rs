@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys::{self, HeapTuple, Oid, Snapshot, TupleDesc};
 
+use super::raw;
 use super::scan_key::Key;
 
 /// What `read` takes of a row in the server's cache, if there is one.
@@ -88,10 +89,12 @@ pub unsafe fn rows<T>(
     snapshot: Snapshot,
     read: impl Fn(HeapTuple, TupleDesc) -> T,
 ) -> Vec<T> {
-    let mut keys = [Key::oid(column as i16, value).scan_key()];
+    let key = Key::oid(column as i16, value);
+    let mut keys = [pg_sys::ScanKeyData::default()];
     let mut rows = Vec::new();
     // SAFETY: the caller's promise; what is opened is closed below, and a tuple is read before the next is fetched.
     unsafe {
+        raw::guarded(|| key.init(&mut keys[0]));
         let open = pg_sys::table_open(catalog, pg_sys::AccessShareLock as i32);
         let index = Oid::from_u32(index);
         let scan = pg_sys::systable_beginscan(open, index, true, snapshot, 1, keys.as_mut_ptr());

@@ -1,69 +1,146 @@
 //! Inserting rows into a table and its indexes.
 
-use std::marker::PhantomData;
-
 use pgrx::pg_sys::{self, Datum, Oid};
 
+use super::raw;
 use super::table::{MAX_COLUMNS, Table};
 
 /// Rows that one heap insert takes at a time, as COPY does.
 const BATCH: usize = 1000;
 
 impl Table {
-    /// Begins an insert of one or many rows.
+    /// Begins an insert of many rows.
     pub fn insert(&self) -> Insert<'_> {
-        // SAFETY: the relation is open; the list is ours, and an index's form stays while it is open. Our
-        // indexes have plain columns and no predicate.
+        // SAFETY: the relation is open, and the list is ours.
         let indexes = unsafe {
             let list = pgrx::PgList::<Oid>::from_pg(pg_sys::RelationGetIndexList(self.relation));
-            let indexes = list.iter_oid().filter_map(|index| {
-                let index = pg_sys::index_open(index, pg_sys::RowExclusiveLock as i32);
-                let form = &*(*index).rd_index;
-                let columns = form
-                    .indkey
-                    .values
-                    .as_slice(form.indnkeyatts as usize)
-                    .to_vec();
-                // Ours are all plain. Another one that somebody has added gets no entries: we can neither
-                // evaluate an expression here nor let a writer fail for it.
-                let is_plain = (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
-                    && !columns.contains(&0)
-                    && pg_sys::heap_attisnull(
-                        (*index).rd_indextuple,
-                        pg_sys::Anum_pg_index_indpred as i32,
-                        std::ptr::null_mut(),
-                    );
-                if !is_plain {
-                    pg_sys::index_close(index, pg_sys::NoLock as i32);
-                    return None;
-                }
-                let unique = if form.indisunique {
-                    pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES
-                } else {
-                    pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO
-                };
-                Some(Index {
-                    relation: index,
-                    columns,
-                    unique,
-                })
-            });
-            indexes.collect()
+            let indexes = list.iter_oid();
+            indexes
+                .filter_map(|index| raw::guarded(|| open_index(index)))
+                .collect()
         };
         Insert {
-            relation: self.relation,
             indexes,
             rows: Vec::new(),
             slots: Vec::new(),
-            table: PhantomData,
+            table: self,
         }
     }
 
     /// Inserts one row.
     pub fn insert_row(&self, values: &[Option<Datum>]) {
-        let mut insert = self.insert();
-        insert.row(values);
-        insert.end();
+        let mut row = Values::of(values);
+        self.check(values);
+        // SAFETY: the relation is open and the arrays have a value for each of its columns, of its type. Nothing inside has
+        // a destructor.
+        unsafe {
+            raw::guarded(|| {
+                let tuple = form(self.relation, &mut row);
+                raw::simple_heap_insert(self.relation, tuple);
+                let indexes = raw::RelationGetIndexList(self.relation);
+                let mut at = 0;
+                while !indexes.is_null() && at < (*indexes).length {
+                    let index = (*(*indexes).elements.offset(at as isize)).oid_value;
+                    if let Some(index) = open_index(index) {
+                        insert_entry(index, &row, tuple, self.relation);
+                        raw::index_close(index, pg_sys::NoLock as i32);
+                    }
+                    at += 1;
+                }
+                raw::list_free(indexes);
+                raw::heap_freetuple(tuple);
+            });
+        }
+    }
+
+    fn check(&self, values: &[Option<Datum>]) {
+        // SAFETY: the relation is open.
+        let natts = unsafe { (*(*self.relation).rd_att).natts };
+        assert_eq!(natts as usize, values.len(), "a value for each column");
+    }
+}
+
+/// Opens an index, if we can make entries in it. Ours are all plain B-trees. Another one that somebody has added gets no
+/// entries: we can neither evaluate an expression here nor let a writer fail for it.
+///
+/// # Safety
+/// The oid is that of an index of an open table; the caller is guarded.
+unsafe fn open_index(index: Oid) -> Option<pg_sys::Relation> {
+    // SAFETY: the caller's promise; an index's form stays while it is open.
+    unsafe {
+        let index = raw::index_open(index, pg_sys::RowExclusiveLock as i32);
+        let is_plain = (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
+            && !columns(index).contains(&0)
+            && raw::heap_attisnull(
+                (*index).rd_indextuple,
+                pg_sys::Anum_pg_index_indpred as i32,
+                std::ptr::null_mut(),
+            );
+        if !is_plain {
+            raw::index_close(index, pg_sys::NoLock as i32);
+        }
+        is_plain.then_some(index)
+    }
+}
+
+/// The table's columns that an index has as its key, in index order.
+///
+/// # Safety
+/// The index is open, and stays so as long as the columns.
+unsafe fn columns<'a>(index: pg_sys::Relation) -> &'a [i16] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let form = &*(*index).rd_index;
+        form.indkey.values.as_slice(form.indnkeyatts as usize)
+    }
+}
+
+/// # Safety
+/// The relation is open, and the row has a value for each of its columns, of its type; the caller is guarded.
+unsafe fn form(table: pg_sys::Relation, row: &mut Values) -> pg_sys::HeapTuple {
+    // SAFETY: the caller's promise.
+    unsafe {
+        raw::heap_form_tuple(
+            (*table).rd_att,
+            row.values.as_mut_ptr(),
+            row.nulls.as_mut_ptr(),
+        )
+    }
+}
+
+/// Makes the entry of a row that has been stored.
+///
+/// # Safety
+/// The index is one of [`open_index`] and of the table, and the tuple is that of the row; the caller is guarded.
+unsafe fn insert_entry(
+    index: pg_sys::Relation,
+    row: &Values,
+    tuple: pg_sys::HeapTuple,
+    table: pg_sys::Relation,
+) {
+    let mut keys = Values::nulls();
+    // SAFETY: the caller's promise. The tuple has been stored, so that it knows its place; the arrays have a value for each
+    // column of the index, which is a B-tree and has no use for the index's description. Columns are counted from 1.
+    unsafe {
+        for (at, &column) in columns(index).iter().enumerate() {
+            keys.values[at] = row.values[column as usize - 1];
+            keys.nulls[at] = row.nulls[column as usize - 1];
+        }
+        let check = if (*(*index).rd_index).indisunique {
+            pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES
+        } else {
+            pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO
+        };
+        raw::index_insert(
+            index,
+            keys.values.as_mut_ptr(),
+            keys.nulls.as_mut_ptr(),
+            &mut (*tuple).t_self,
+            table,
+            check,
+            false,
+            std::ptr::null_mut(),
+        );
     }
 }
 
@@ -74,11 +151,15 @@ pub(super) struct Values {
 }
 
 impl Values {
-    pub fn of(values: &[Option<Datum>]) -> Self {
-        let mut row = Self {
+    fn nulls() -> Self {
+        Self {
             values: [Datum::null(); MAX_COLUMNS],
             nulls: [true; MAX_COLUMNS],
-        };
+        }
+    }
+
+    pub fn of(values: &[Option<Datum>]) -> Self {
+        let mut row = Self::nulls();
         for (at, value) in values.iter().enumerate() {
             if let Some(value) = value {
                 row.values[at] = *value;
@@ -89,41 +170,26 @@ impl Values {
     }
 }
 
-/// An index that gets an entry for each row.
-struct Index {
-    relation: pg_sys::Relation,
-    /// The table's columns, in index order.
-    columns: Vec<i16>,
-    unique: pg_sys::IndexUniqueCheck::Type,
-}
-
 /// A running insert. Rows are written in batches, so it has to be ended.
 ///
 /// This is what the server's `CatalogTuplesMultiInsertWithInfo` does, without what it pays for each call: the
 /// expressions and predicates that an index may have, and a slot for each row of an index.
 #[must_use]
 pub struct Insert<'table> {
-    relation: pg_sys::Relation,
-    indexes: Vec<Index>,
+    /// Those that get an entry for each row.
+    indexes: Vec<pg_sys::Relation>,
     rows: Vec<(Values, pg_sys::HeapTuple)>,
     slots: Vec<*mut pg_sys::TupleTableSlot>,
-    table: PhantomData<&'table Table>,
+    table: &'table Table,
 }
 
 impl Insert<'_> {
     /// Adds a row. Values that are in an index and not passed by value have to stay until the insert ends.
     pub fn row(&mut self, values: &[Option<Datum>]) {
+        self.table.check(values);
         let mut row = Values::of(values);
         // SAFETY: the relation is open and the arrays have a value for each of its columns, of its type.
-        let tuple = unsafe {
-            let descriptor = (*self.relation).rd_att;
-            assert_eq!(
-                (*descriptor).natts as usize,
-                values.len(),
-                "a value for each column"
-            );
-            pg_sys::heap_form_tuple(descriptor, row.values.as_mut_ptr(), row.nulls.as_mut_ptr())
-        };
+        let tuple = unsafe { raw::guarded(|| form(self.table.relation, &mut row)) };
         self.rows.push((row, tuple));
         if self.rows.len() == BATCH {
             self.flush();
@@ -138,8 +204,8 @@ impl Insert<'_> {
             for &slot in &self.slots {
                 pg_sys::ExecDropSingleTupleTableSlot(slot);
             }
-            for index in &self.indexes {
-                pg_sys::index_close(index.relation, pg_sys::NoLock as i32);
+            for &index in &self.indexes {
+                pg_sys::index_close(index, pg_sys::NoLock as i32);
             }
         }
     }
@@ -148,34 +214,20 @@ impl Insert<'_> {
         match self.rows.as_slice() {
             [] => return,
             // SAFETY: the tuple is one of the open relation.
-            [(_, tuple)] => unsafe { pg_sys::simple_heap_insert(self.relation, *tuple) },
+            [(_, tuple)] => unsafe { pg_sys::simple_heap_insert(self.table.relation, *tuple) },
             _ => self.insert_batch(),
         }
-        for (values, tuple) in &self.rows {
-            for index in &self.indexes {
-                let mut keys = Values {
-                    values: [Datum::null(); MAX_COLUMNS],
-                    nulls: [true; MAX_COLUMNS],
-                };
-                for (at, &column) in index.columns.iter().enumerate() {
-                    keys.values[at] = values.values[column as usize - 1];
-                    keys.nulls[at] = values.nulls[column as usize - 1];
+        let (rows, indexes) = (self.rows.as_slice(), self.indexes.as_slice());
+        let table = self.table.relation;
+        // SAFETY: the tuples have been stored; nothing inside has a destructor.
+        unsafe {
+            raw::guarded(|| {
+                for (values, tuple) in rows {
+                    for &index in indexes {
+                        insert_entry(index, values, *tuple, table);
+                    }
                 }
-                // SAFETY: the tuple has been stored, so that it knows its place; the arrays have a value for
-                // each column of the index, which is a B-tree and has no use for the index's description.
-                unsafe {
-                    pg_sys::index_insert(
-                        index.relation,
-                        keys.values.as_mut_ptr(),
-                        keys.nulls.as_mut_ptr(),
-                        &mut (**tuple).t_self,
-                        self.relation,
-                        index.unique,
-                        false,
-                        std::ptr::null_mut(),
-                    );
-                }
-            }
+            });
         }
         for (_, tuple) in self.rows.drain(..) {
             // SAFETY: formed by us, and not used again.
@@ -190,7 +242,7 @@ impl Insert<'_> {
         unsafe {
             while self.slots.len() < self.rows.len() {
                 self.slots.push(pg_sys::MakeSingleTupleTableSlot(
-                    (*self.relation).rd_att,
+                    (*self.table.relation).rd_att,
                     &pg_sys::TTSOpsHeapTuple,
                 ));
             }
@@ -198,7 +250,7 @@ impl Insert<'_> {
                 pg_sys::ExecStoreHeapTuple(*tuple, *slot, false);
             }
             pg_sys::heap_multi_insert(
-                self.relation,
+                self.table.relation,
                 self.slots.as_mut_ptr(),
                 self.rows.len() as i32,
                 pg_sys::GetCurrentCommandId(true),

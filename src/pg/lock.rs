@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::{self, Oid};
 
-use super::{compat, setting, subtransaction};
+use super::{compat, raw, setting, subtransaction};
 
 /// The sub-object that our locks name: SQL commands lock the whole of an object, so that none of them can be
 /// in our way, or we in theirs.
@@ -49,10 +49,14 @@ pub fn try_object_for_session(class: Oid, object: Oid) -> bool {
 }
 
 fn try_object(tag: &pg_sys::LOCKTAG, for_session: bool) -> bool {
-    // SAFETY: plain values.
+    // SAFETY: plain values; nothing inside has a destructor.
     unsafe {
-        let result = pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, for_session, true);
-        pg_sys::AcceptInvalidationMessages();
+        let mode = pg_sys::ExclusiveLock as i32;
+        let result = raw::guarded(|| {
+            let result = raw::LockAcquire(tag, mode, for_session, true);
+            raw::AcceptInvalidationMessages();
+            result
+        });
         result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
     }
 }

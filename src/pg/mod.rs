@@ -29,6 +29,7 @@ pub mod output;
 pub mod pinned;
 pub mod presence;
 pub mod query;
+pub mod raw;
 pub mod relation;
 pub mod report;
 pub mod result;

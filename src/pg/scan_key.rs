@@ -1,5 +1,6 @@
 //! The conditions of index scans, and the values that columns of ours have.
 
+use super::raw;
 use pgrx::pg_sys::{self, Datum, Oid};
 
 /// One condition of an index scan, on a column of the table that the index contains.
@@ -119,19 +120,21 @@ impl Key {
         }
     }
 
-    pub(super) fn scan_key(&self) -> pg_sys::ScanKeyData {
-        let mut scan_key = pg_sys::ScanKeyData::default();
+    /// Makes it the key of a scan.
+    ///
+    /// # Safety
+    /// The caller is guarded; see [`raw`].
+    pub(super) unsafe fn init(&self, scan_key: &mut pg_sys::ScanKeyData) {
         // SAFETY: a built-in comparison function whose second argument has the value's type.
         unsafe {
-            pg_sys::ScanKeyInit(
-                &mut scan_key,
+            raw::ScanKeyInit(
+                scan_key,
                 self.column,
                 self.strategy as u16,
                 Oid::from_u32(self.procedure),
                 self.value,
             );
         }
-        scan_key
     }
 }
 

@@ -11,11 +11,15 @@ use std::marker::PhantomData;
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::insert::Values;
+use super::raw;
 use super::scan_key::Key;
 use crate::change::snapshot::Snapshot;
 
 /// The most columns that one of our tables has.
 pub const MAX_COLUMNS: usize = 16;
+
+/// The most columns that one of our indexes has.
+const MAX_KEYS: usize = 4;
 
 /// Which rows a scan sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,32 +72,41 @@ impl Table {
 
     /// Begins a scan of an index of the table, in index order, forward or backward.
     pub fn scan(&self, index: Oid, keys: &[Key], read: Read) -> Scan<'_> {
-        let mut scan_keys: Vec<pg_sys::ScanKeyData> = keys.iter().map(Key::scan_key).collect();
+        assert!(keys.len() <= MAX_KEYS, "our indexes are narrow");
+        // SAFETY: the active snapshot, which the caller's statement keeps.
+        let active = || unsafe { pg_sys::GetActiveSnapshot() };
+        let snapshot = match read {
+            Read::Latest | Read::Inserted => &raw mut pg_sys::SnapshotSelfData,
+            Read::Statement => active(),
+            Read::Catalog => std::ptr::null_mut(),
+            Read::Uncommitted => dirty_snapshot(),
+        };
         // SAFETY: the index belongs to the table; the scan lives no longer than the borrowed table, and the
-        // snapshot is either static, or the active one, which the caller's statement keeps, or, for null, the
-        // catalog's, which the scan takes itself. The scan copies the keys.
-        unsafe {
-            let index = pg_sys::index_open(index, pg_sys::AccessShareLock as i32);
-            let snapshot = match read {
-                Read::Latest | Read::Inserted => &raw mut pg_sys::SnapshotSelfData,
-                Read::Statement => pg_sys::GetActiveSnapshot(),
-                Read::Catalog => std::ptr::null_mut(),
-                Read::Uncommitted => dirty_snapshot(),
-            };
-            let descriptor = pg_sys::systable_beginscan_ordered(
-                self.relation,
-                index,
-                snapshot,
-                scan_keys.len() as i32,
-                scan_keys.as_mut_ptr(),
-            );
-            Scan {
-                relation: self.relation,
-                index,
-                descriptor,
-                limited_to: (read == Read::Inserted).then(|| pg_sys::GetActiveSnapshot()),
-                table: PhantomData,
-            }
+        // snapshot is either static, or the active one, or, for null, the catalog's, which the scan takes itself. The scan
+        // copies the keys. Nothing inside has a destructor.
+        let (index, descriptor) = unsafe {
+            raw::guarded(|| {
+                let mut scan_keys = [pg_sys::ScanKeyData::default(); MAX_KEYS];
+                for (scan_key, key) in scan_keys.iter_mut().zip(keys) {
+                    key.init(scan_key);
+                }
+                let index = raw::index_open(index, pg_sys::AccessShareLock as i32);
+                let descriptor = raw::systable_beginscan_ordered(
+                    self.relation,
+                    index,
+                    snapshot,
+                    keys.len() as i32,
+                    scan_keys.as_mut_ptr(),
+                );
+                (index, descriptor)
+            })
+        };
+        Scan {
+            relation: self.relation,
+            index,
+            descriptor,
+            limited_to: (read == Read::Inserted).then(active),
+            table: PhantomData,
         }
     }
 
@@ -167,7 +180,7 @@ fn dirty_snapshot() -> pg_sys::Snapshot {
 }
 
 /// Where a row stands in its table.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct RowId(pg_sys::ItemPointerData);
 
 /// A running index scan.
@@ -192,40 +205,40 @@ impl Scan<'_> {
     }
 
     fn fetch(&mut self, direction: pg_sys::ScanDirection::Type) -> Option<Row<'_>> {
-        // SAFETY: the scan is open; the tuple stays until the next fetch, which the borrow excludes. The snapshot is the
-        // active one of the statement that scans.
+        let mut row = Row {
+            id: RowId::default(),
+            tuple: std::ptr::null_mut(),
+            values: [Datum::null(); MAX_COLUMNS],
+            nulls: [true; MAX_COLUMNS],
+            scan: PhantomData,
+        };
+        // SAFETY: the scan is open, and our tables have no more columns than the arrays; the tuple stays until the next
+        // fetch, which the borrow excludes. Nothing inside has a destructor. The snapshot is the active one of the statement
+        // that scans.
         unsafe {
-            let tuple = loop {
-                let tuple = pg_sys::systable_getnext_ordered(self.descriptor, direction);
-                if tuple.is_null() {
+            loop {
+                raw::guarded(|| {
+                    row.tuple = raw::systable_getnext_ordered(self.descriptor, direction);
+                    if !row.tuple.is_null() {
+                        raw::heap_deform_tuple(
+                            row.tuple,
+                            (*self.relation).rd_att,
+                            row.values.as_mut_ptr(),
+                            row.nulls.as_mut_ptr(),
+                        );
+                    }
+                });
+                if row.tuple.is_null() {
                     return None;
                 }
                 if self
                     .limited_to
-                    .is_none_or(|snapshot| !super::catalog::is_inserted_after(tuple, snapshot))
+                    .is_none_or(|snapshot| !super::catalog::is_inserted_after(row.tuple, snapshot))
                 {
-                    break tuple;
+                    row.id = RowId((*row.tuple).t_self);
+                    return Some(row);
                 }
-            };
-            let mut row = Row {
-                id: RowId((*tuple).t_self),
-                tuple,
-                values: [Datum::null(); MAX_COLUMNS],
-                nulls: [true; MAX_COLUMNS],
-                scan: PhantomData,
-            };
-            let descriptor = (*self.relation).rd_att;
-            assert!(
-                (*descriptor).natts as usize <= MAX_COLUMNS,
-                "our tables are narrow"
-            );
-            pg_sys::heap_deform_tuple(
-                tuple,
-                descriptor,
-                row.values.as_mut_ptr(),
-                row.nulls.as_mut_ptr(),
-            );
-            Some(row)
+            }
         }
     }
 }
@@ -235,8 +248,10 @@ impl Drop for Scan<'_> {
         if !std::thread::panicking() {
             // SAFETY: both were opened by us and are closed once.
             unsafe {
-                pg_sys::systable_endscan_ordered(self.descriptor);
-                pg_sys::index_close(self.index, pg_sys::AccessShareLock as i32);
+                raw::guarded(|| {
+                    raw::systable_endscan_ordered(self.descriptor);
+                    raw::index_close(self.index, pg_sys::AccessShareLock as i32);
+                });
             }
         }
     }

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use pgrx::pg_sys;
 
-use super::compat;
+use super::{compat, raw};
 use crate::change::digits::decimal;
 use crate::change::event::AT_LENGTH;
 
 /// The nesting level: 1 outside any subtransaction.
 pub fn nest_level() -> i32 {
-    // SAFETY: reads a variable of the backend.
-    unsafe { pg_sys::GetCurrentTransactionNestLevel() }
+    raw::nest_level()
 }
 
 /// The id of the command that is running.
@@ -72,16 +71,14 @@ pub fn has_one_snapshot() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
 
-/// The current WAL insert position.
+/// The current WAL insert position. A standby never gets here, since it cannot write.
 pub fn wal_position() -> u64 {
-    // SAFETY: reads shared memory; a standby never gets here, since it cannot write.
-    unsafe { pg_sys::GetXLogInsertRecPtr() }
+    raw::wal_position()
 }
 
 /// The clock, in microseconds since 2000-01-01 UTC.
 pub fn clock() -> i64 {
-    // SAFETY: reads the clock.
-    unsafe { pg_sys::GetCurrentTimestamp() }
+    raw::clock()
 }
 
 /// A time (microseconds since 2000-01-01 UTC) as `2026-01-01T00:00:00.000000Z`.
@@ -172,8 +169,7 @@ pub fn random<const N: usize>() -> [u8; N] {
 /// A number that repeats only by chance, also after a crash. Not a secret, so the server's fast generator
 /// does: the strong one costs a system call.
 pub fn nonce() -> u32 {
-    // SAFETY: the generator's state is the backend's own, seeded when it started.
-    unsafe { pg_sys::pg_prng_uint32(&raw mut pg_sys::pg_global_prng_state) }
+    raw::random_number()
 }
 
 /// Hears of what other transactions have changed in the catalog and committed, as taking a lock does.
@@ -208,6 +204,13 @@ pub fn is_standby() -> bool {
 
 /// The system identifier of the server, and the oid of the database.
 pub fn database() -> (u64, pg_sys::Oid) {
-    // SAFETY: reads the control file's copy, and a variable of the backend.
-    unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId) }
+    // SAFETY: reads the control file's copy.
+    let system = unsafe { pg_sys::GetSystemIdentifier() };
+    (system, database_oid())
+}
+
+/// The oid of the database.
+pub fn database_oid() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::MyDatabaseId }
 }

@@ -41,16 +41,16 @@ pub fn subscribe(
     let id = uuid::Builder::from_random_bytes(transaction::random()).into_uuid();
     subscription::insert(id, session.id, relation, &target);
     permission_loss::end(session.id, relation);
+    // Keys are looked up at each change: writers have to know only that there are any.
+    let keyed = watch::keyed(relation);
     match target {
-        Target::Table | Target::Column(_) => watch::announce(relation),
-        // Keys are looked up at each change: writers have to know only that there are any.
-        Target::Row(_) | Target::Field(..) if watch::is_keyed(relation) => {
-            watch::announce_nothing_new()
-        }
+        Target::Row(_) if keyed.rows => watch::announce_nothing_new(),
+        Target::Field(..) if keyed.fields => watch::announce_nothing_new(),
         Target::Row(_) | Target::Field(..) => {
-            watch::insert_keyed(relation);
+            watch::insert_keyed(relation, matches!(target, Target::Field(..)));
             watch::announce(relation);
         }
+        Target::Table | Target::Column(_) => watch::announce(relation),
     }
     transaction::next_command();
     id

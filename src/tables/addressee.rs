@@ -3,10 +3,10 @@
 //! alters a relation after it has changed its rows tells what a reader of the inbox is told.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use pgrx::pg_sys::Oid;
+use rustc_hash::FxHashMap;
 
 use super::invalidation;
 use super::session::{self, Session};
@@ -21,8 +21,8 @@ use crate::pg::role;
 struct Cache {
     /// As [`invalidation::generation`] counts it.
     generation: u64,
-    sessions: HashMap<SessionId, Rc<Session>>,
-    relations: HashMap<Oid, Option<Rc<Relation>>>,
+    sessions: FxHashMap<SessionId, Rc<Session>>,
+    relations: FxHashMap<Oid, Option<Rc<Relation>>>,
 }
 
 /// A relation as events tell it.
@@ -30,7 +30,7 @@ pub struct Relation {
     pub names: RelationNames,
     description: Description,
     /// By role.
-    readable: RefCell<HashMap<Oid, Rc<Readable>>>,
+    readable: RefCell<FxHashMap<Oid, Rc<Readable>>>,
 }
 
 thread_local! {

@@ -84,6 +84,7 @@ pub fn clear() {
 
 /// Never 0.
 fn mark(epoch: u16, has_skips: bool) -> u64 {
-    let (_, database) = transaction::database();
-    u64::from(database.to_u32()) << 32 | u64::from(epoch) << 1 | u64::from(has_skips)
+    u64::from(transaction::database_oid().to_u32()) << 32
+        | u64::from(epoch) << 1
+        | u64::from(has_skips)
 }

@@ -71,37 +71,62 @@ pub fn find(relation: &str) -> Option<Oid> {
     name::of_extension(c"event", &relation)
 }
 
+/// What this backend knows of the oids.
+struct Known {
+    registry: RefCell<Option<Rc<Registry>>>,
+    /// Whether that is so.
+    is_there: Cell<bool>,
+    is_stale: Cell<bool>,
+    generation: Cell<u64>,
+}
+
 thread_local! {
-    static REGISTRY: RefCell<Option<Rc<Registry>>> = const { RefCell::new(None) };
-    static STALE: Cell<bool> = const { Cell::new(false) };
-    static GENERATION: Cell<u64> = const { Cell::new(0) };
+    static KNOWN: Known = const {
+        Known {
+            registry: RefCell::new(None),
+            is_there: Cell::new(false),
+            is_stale: Cell::new(false),
+            generation: Cell::new(0),
+        }
+    };
 }
 
 /// The oids. Raises 55000 if the tables are not those that this library knows.
 pub fn registry() -> Rc<Registry> {
-    look_up().unwrap_or_else(|| raise(Error::ExtensionOutOfDate))
+    look_up();
+    KNOWN.with(|known| {
+        let registry = known.registry.borrow().clone();
+        registry.unwrap_or_else(|| raise(Error::ExtensionOutOfDate))
+    })
 }
 
 /// Whether our tables are there, but for those of the segments.
 pub fn exists() -> bool {
-    look_up().is_some()
+    look_up();
+    KNOWN.with(|known| known.is_there.get())
 }
 
-fn look_up() -> Option<Rc<Registry>> {
-    let known = REGISTRY.with_borrow(Clone::clone);
-    if known.is_some() && !STALE.get() {
-        return known;
+/// Makes sure that what is known is true.
+fn look_up() {
+    if !KNOWN.with(|known| known.is_there.get() && !known.is_stale.get()) {
+        load();
     }
+}
+
+#[cold]
+fn load() {
     // What was known stays so meanwhile: a look-up accepts invalidations, and these have to be told apart.
-    STALE.set(false);
+    KNOWN.with(|known| known.is_stale.set(false));
     let unless_it_ends_well = StaleOnDrop;
     let loaded = Registry::load().map(Rc::new);
     std::mem::forget(unless_it_ends_well);
-    if known != loaded {
-        GENERATION.set(GENERATION.get() + 1);
-    }
-    REGISTRY.set(loaded.clone());
-    loaded
+    KNOWN.with(|known| {
+        if *known.registry.borrow() != loaded {
+            known.generation.set(known.generation.get() + 1);
+        }
+        known.is_there.set(loaded.is_some());
+        known.registry.replace(loaded);
+    });
 }
 
 /// Whatever ends a look-up early leaves it to be done again.
@@ -109,7 +134,7 @@ struct StaleOnDrop;
 
 impl Drop for StaleOnDrop {
     fn drop(&mut self) {
-        STALE.set(true);
+        at_invalidation();
     }
 }
 
@@ -122,12 +147,12 @@ pub fn is_loaded() -> bool {
 /// its tables is void.
 pub fn generation() -> u64 {
     look_up();
-    GENERATION.get()
+    KNOWN.with(|known| known.generation.get())
 }
 
 /// The oids will be looked up again.
 pub fn at_invalidation() {
-    STALE.set(true);
+    KNOWN.with(|known| known.is_stale.set(true));
 }
 
 /// Whether this oid is one of ours. Makes no backend call: invalidations come at any time.
@@ -146,5 +171,5 @@ pub fn segment() -> Option<Oid> {
 }
 
 fn ask<T>(question: impl FnOnce(&Registry) -> T) -> Option<T> {
-    REGISTRY.with(|known| known.try_borrow().ok()?.as_deref().map(question))
+    KNOWN.with(|known| known.registry.try_borrow().ok()?.as_deref().map(question))
 }

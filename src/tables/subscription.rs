@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use pgrx::pg_sys::{Datum, Oid};
 
 use super::registry::{Registry, registry};
+use super::watch::Keyed;
 use crate::change::matching::KeyedSubscription;
 use crate::change::operation::{ColumnNumber, SessionId, SubscriptionType};
 use crate::change::recipients::{Recipient, Recipients};
@@ -403,12 +404,23 @@ pub fn watchers(relation: Oid) -> Recipients {
 }
 
 /// The row and field subscriptions of one row, as of now. The key: its columns and the canonical text forms of
-/// their values, in key order.
-pub fn keyed(relation: Oid, columns: &[ColumnNumber], key: &[Vec<u8>]) -> Vec<KeyedSubscription> {
+/// their values, in key order. `there_are`: which of them the relation can have.
+pub fn keyed(
+    relation: Oid,
+    columns: &[ColumnNumber],
+    key: &[Vec<u8>],
+    there_are: Keyed,
+) -> Vec<KeyedSubscription> {
     let registry = registry();
     let hash = key_hash(columns, key.iter().map(Vec::as_slice));
     let mut found = Vec::new();
-    for granularity in [SubscriptionType::Row, SubscriptionType::Field] {
+    for (granularity, there_are) in [
+        (SubscriptionType::Row, there_are.rows),
+        (SubscriptionType::Field, there_are.fields),
+    ] {
+        if !there_are {
+            continue;
+        }
         let (table, _, _, by_key) = tables(&registry, granularity);
         let table = Table::open_to_read(table);
         let keys = [Key::oid(RELATION, relation), Key::int8(KEY_HASH, hash)];

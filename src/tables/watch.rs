@@ -10,6 +10,7 @@ use crate::pg::{relation, transaction};
 const XID: i16 = 1;
 const CHANGED: i16 = 2;
 const KEYED: i16 = 1;
+const FIELDS: i16 = 2;
 
 /// Tells every writer, when this transaction commits, that the relation's subscriptions have changed.
 pub fn announce(changed: Oid) {
@@ -38,16 +39,37 @@ pub fn changed_since(xid: u64) -> Vec<Oid> {
     relations
 }
 
-/// Whether the relation has, or once had, a row or field subscription.
-pub fn is_keyed(relation: Oid) -> bool {
+/// Which subscriptions that name a row a relation has, or once had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keyed {
+    pub rows: bool,
+    pub fields: bool,
+}
+
+impl Keyed {
+    pub fn any(self) -> bool {
+        self.rows || self.fields
+    }
+}
+
+/// Which subscriptions that name a row the relation has, or once had.
+pub fn keyed(relation: Oid) -> Keyed {
     let registry = registry();
     let table = Table::open_to_read(registry.keyed_relation);
     let keys = [Key::oid(KEYED, relation)];
     let mut scan = table.scan(registry.keyed_relation_relation, &keys, Read::Latest);
-    scan.next().is_some()
+    let mut found = Keyed::default();
+    while let Some(row) = scan.next() {
+        match row.bool(FIELDS) {
+            false => found.rows = true,
+            true => found.fields = true,
+        }
+    }
+    found
 }
 
-/// Records that the relation has a row or field subscription.
-pub fn insert_keyed(relation: Oid) {
-    Table::open_to_write(registry().keyed_relation).insert_row(&[Some(relation.into())]);
+/// Records that the relation has a row subscription, or a field subscription.
+pub fn insert_keyed(relation: Oid, fields: bool) {
+    Table::open_to_write(registry().keyed_relation)
+        .insert_row(&[Some(relation.into()), Some(fields.into())]);
 }

@@ -132,6 +132,22 @@ def test_p05_table_without_a_key(connect, person):
     person.execute("select event.subscribe_table('keyless', session_id => %s)", (session,))
 
 
+@pytest.mark.parametrize("first, second", [("row", "field"), ("field", "row")])
+def test_p05_other_granularity_comes_later(connect, person, first, second):
+    """A writer that knows the one kind of the subscriptions that name a row, and looks only for those, hears of the first of the other kind."""
+    calls = {"row": "select event.subscribe_row('person', 1, session_id => %s)",
+             "field": "select event.subscribe_field('person', 1, 'score', session_id => %s)"}
+    early, late = new_session(person), new_session(person)
+    person.execute(calls[first], (early,))
+    writer = connect()
+    writer.execute("update person set score = 1 where id = 1")
+    person.execute(calls[second], (late,))
+    writer.execute("update person set score = 2 where id = 1")
+    writer.execute("update person set score = 3 where id = 2")
+    told = [[(event["payload"], event["subscription_type"]) for event in events(person, session)] for session in (early, late)]
+    assert told == [[({"score": 1}, first), ({"score": 2}, first)], [({"score": 2}, second)]]
+
+
 def test_p05_row_subscription_outlives_the_row(connect, person):
     """The row need not exist; a later insert of the key sends nothing, later updates do."""
     session = new_session(person)
