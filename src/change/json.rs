@@ -155,6 +155,21 @@ mod tests {
     }
 
     #[test]
+    fn every_byte_is_looked_at() {
+        let is_escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        for neighbour in [b'a', b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
+            for at in 0..20 {
+                for byte in 0..=255 {
+                    let mut text = [neighbour; 20];
+                    text[at] = byte;
+                    let found = is_escaped(byte).then_some(at);
+                    assert_eq!(first_escaped(&text), found, "{byte} at {at} in {neighbour}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn bytes_of_another_encoding_pass_unchanged() {
         assert_eq!(escaped(b"\xe9t\xe9"), b"\"\xe9t\xe9\"");
     }
