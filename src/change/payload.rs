@@ -110,8 +110,16 @@ impl Notification {
     /// `sessions`: who is named, on a shared channel. `None` if even the truncated event is too long: its
     /// names and its key alone are.
     pub fn finish(&self, last: bool, sessions: Option<&[SessionId]>) -> Option<Payload> {
-        let finished = |payload: &Payload| {
-            let mut payload = payload.clone();
+        let copy = Self {
+            whole: self.whole.clone(),
+            truncated: self.truncated.clone(),
+        };
+        copy.finished(last, sessions)
+    }
+
+    /// As [`Self::finish`], where nobody else needs it.
+    pub fn finished(self, last: bool, sessions: Option<&[SessionId]>) -> Option<Payload> {
+        let finished = |mut payload: Payload| {
             if let Some(sessions) = sessions {
                 payload.name(sessions);
             }
@@ -120,8 +128,8 @@ impl Notification {
             }
             (payload.len() <= NOTIFY_LIMIT).then_some(payload)
         };
-        let whole = self.whole.as_ref().and_then(finished);
-        whole.or_else(|| self.truncated.as_ref().and_then(finished))
+        let whole = self.whole.and_then(finished);
+        whole.or_else(|| self.truncated.and_then(finished))
     }
 }
 
@@ -187,7 +195,8 @@ fn name_sessions(sessions: &[SessionId], out: &mut Vec<u8>) {
 }
 
 fn write(event: &Event, format: Format, source: &Source, truncated: bool) -> Payload {
-    let mut bytes = Vec::with_capacity(512);
+    // Of most events, with what is appended to them.
+    let mut bytes = Vec::with_capacity(640);
     let mut object = Object::new(&mut bytes);
     object.word("type", event.operation().event_type());
     match event.content {

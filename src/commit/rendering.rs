@@ -1,5 +1,7 @@
 //! A transaction's events as the notifications that each channel gets: one for all sessions that are told the same.
 
+use std::ops::Range;
+
 use super::audience::{Heard, Place, Tally};
 use super::channels::Channels;
 use super::notify::Notifications;
@@ -74,6 +76,9 @@ impl Rendering {
 
     /// The next event, with those who hear it.
     fn event(&mut self, heard: &[Heard]) {
+        if let [one] = heard {
+            return self.alone(one);
+        }
         let place = heard[0].place();
         let mut rendered: Vec<Rendered> = Vec::new();
         let mut hearing: Vec<Hearing> = Vec::with_capacity(heard.len());
@@ -108,35 +113,61 @@ impl Rendering {
         }
     }
 
-    /// Queues the event for those on one channel, or closes the channel: what does not fit is not sent, nor what comes
-    /// after it.
+    /// An event that one session hears, which is most of them: nobody else needs what is rendered.
+    fn alone(&mut self, heard: &Heard) {
+        let session = heard.session.id;
+        let Some(channel) = self.channels.open(session) else {
+            return;
+        };
+        let place = heard.place();
+        let notification = Notification::render(&heard.event, heard.session.format, &self.source);
+        let is_shared = self.channels.get(channel).is_shared;
+        let named = is_shared.then_some(std::slice::from_ref(&session));
+        let finished = notification.finished(self.tally.is_last(session, place), named);
+        let first = self.payloads.len();
+        self.payloads.extend(finished);
+        let is_told = self.payloads.len() > first;
+        self.queue(channel, place, is_told.then_some(first..first + 1), 1);
+    }
+
+    /// Queues the event for those on one channel.
     fn on_channel(&mut self, place: Place, hearing: &[Hearing], rendered: &mut [Rendered]) {
         let channel = hearing[0].channel;
         let payloads = if self.channels.get(channel).is_shared {
             self.shared(hearing, rendered)
         } else {
-            self.own(hearing[0], rendered).map(|payload| vec![payload])
+            let payload = self.own(hearing[0], rendered);
+            payload.map(|payload| payload..payload + 1)
         };
+        self.queue(channel, place, payloads, hearing.len());
+    }
+
+    /// Queues an event for so many sessions on one channel, or closes the channel: what does not fit is not sent, nor what
+    /// comes after it. The payloads: `None` if they are too long.
+    fn queue(
+        &mut self,
+        channel: usize,
+        place: Place,
+        payloads: Option<Range<usize>>,
+        sessions: usize,
+    ) {
         let Some(payloads) = payloads else {
             self.channels.get_mut(channel).is_open = false;
             return;
         };
-        let bytes: usize = payloads
-            .iter()
-            .map(|&payload| self.payloads[payload].len())
-            .sum();
+        let bytes = self.payloads[payloads.clone()].iter().map(Payload::len);
+        let bytes: usize = bytes.sum();
         if bytes > self.budget {
             self.channels.close_all();
             return;
         }
         self.budget -= bytes;
-        self.channels.get_mut(channel).queued += hearing.len() as u64;
-        self.queued
-            .extend(payloads.into_iter().map(|payload| Queued {
-                channel,
-                place,
-                payload,
-            }));
+        self.channels.get_mut(channel).queued += sessions as u64;
+        self.queued.extend(payloads.map(|payload| Queued {
+            channel,
+            place,
+            payload,
+        }));
     }
 
     /// The payload for a session with a channel of its own: the same one for all that are told the same. `None` if it is
@@ -153,7 +184,7 @@ impl Rendering {
 
     /// The payloads for sessions that share a channel: one for all that are told the same. `None` if there are too many
     /// sessions, or if one of the payloads is too long.
-    fn shared(&mut self, hearing: &[Hearing], rendered: &[Rendered]) -> Option<Vec<usize>> {
+    fn shared(&mut self, hearing: &[Hearing], rendered: &[Rendered]) -> Option<Range<usize>> {
         if hearing.len() > MOST_SESSIONS {
             return None;
         }
@@ -170,7 +201,7 @@ impl Rendering {
             .collect();
         let first = self.payloads.len();
         self.payloads.extend(finished?);
-        Some((first..self.payloads.len()).collect())
+        Some(first..self.payloads.len())
     }
 
     pub fn end(self) -> Notifications {

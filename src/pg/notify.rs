@@ -5,19 +5,13 @@ use pgrx::pg_sys;
 use std::cell::Cell;
 use std::ffi::CStr;
 
-/// What a notification carries: bytes with a NUL at the end, and none before.
+/// What a notification carries, with a NUL at the end. There is none before it, since values of the server hold none.
 pub struct Payload(Vec<u8>);
 
 impl Payload {
     pub fn new(mut bytes: Vec<u8>) -> Self {
         bytes.push(0);
-        CStr::from_bytes_with_nul(&bytes).expect("values of the server hold no NUL");
         Self(bytes)
-    }
-
-    fn as_c_str(&self) -> &CStr {
-        // SAFETY: made so.
-        unsafe { CStr::from_bytes_with_nul_unchecked(&self.0) }
     }
 }
 
@@ -44,10 +38,9 @@ pub fn clear() {
 /// Queues a notification for the commit of this transaction. The payload is at most 7,999 bytes long.
 pub fn notify(channel: &CStr, payload: &Payload) {
     fault::point("notify");
-    let payload = payload.as_c_str();
-    QUEUED.set(QUEUED.get() + ENTRY_BYTES + payload.count_bytes());
+    QUEUED.set(QUEUED.get() + ENTRY_BYTES + payload.0.len());
     // SAFETY: both are NUL-terminated; events are sent inside a transaction.
-    unsafe { ffi::async_notify(channel.as_ptr(), payload.as_ptr()) }
+    unsafe { ffi::async_notify(channel.as_ptr(), payload.0.as_ptr().cast()) }
 }
 
 /// LISTEN, when this transaction commits.
