@@ -71,6 +71,7 @@ unsafe fn open_index(index: Oid) -> Option<pg_sys::Relation> {
         let index = raw::index_open(index, pg_sys::RowExclusiveLock as i32);
         let is_plain = (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
             && !columns(index).contains(&0)
+            && columns(index).len() <= MAX_COLUMNS
             && raw::heap_attisnull(
                 (*index).rd_indextuple,
                 pg_sys::Anum_pg_index_indpred as i32,
