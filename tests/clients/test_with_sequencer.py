@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from modes import settle
 from patience import until
 from waiters import Waiter, asleep
 from wire import Listener, events, inbox, new_session, parse
@@ -35,10 +36,6 @@ def insert(connection, *keys, v: str = "") -> None:
     """Each in a transaction of its own."""
     for key in keys:
         connection.execute("insert into item values (%s, %s)", (key, v))
-
-
-def settle(connection) -> None:
-    assert connection.execute("select event.await_sequenced('30s')").fetchone() == (True,)
 
 
 def ids(told: list) -> list:
