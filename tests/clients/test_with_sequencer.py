@@ -168,6 +168,23 @@ def test_p09_batches(connect, owner, batch):
     assert at_once == batch
 
 
+def test_p08_order_of_batches(connect, owner):
+    """Some at a time come in the order in which all at once would: of the commits, whoever has begun first."""
+    owner.execute(f"alter database {owner.info.dbname} set reldiff.sequencer_batch = 3")
+    session = new_session(owner, "item")
+    early = [connect(autocommit=False) for _ in range(4)]
+    with stuck(connect):
+        for number, connection in enumerate(early):
+            insert(connection, 1001 + number)
+        for number, connection in enumerate(reversed(early)):
+            insert(owner, *range(10 * number + 1, 10 * number + 11))
+            connection.commit()
+    insert(owner, *range(41, 51))
+    settle(owner)
+    expected = [id for number in range(4) for id in (*range(10 * number + 1, 10 * number + 11), 1004 - number)]
+    assert ids(events(owner, session)) == [*expected, *range(41, 51)]
+
+
 def test_nap(connect, owner):
     """After it has given places the process waits for so long before it looks again."""
     owner.execute(f"alter database {owner.info.dbname} set reldiff.sequencer_nap = 1000")
