@@ -331,13 +331,17 @@ CREATE VIEW event.unsequenced AS
     UNION ALL TABLE event.unsequenced_2 UNION ALL TABLE event.unsequenced_3;
 COMMENT ON VIEW event.unsequenced IS 'Transactions committed without a place';
 
--- Up to where the transactions that were committed without a place have theirs: all that the snapshot sees, and all of
--- earlier epochs. The newest row counts; position is the WAL position at which it was written.
+-- Up to where the transactions that were committed without a place have theirs: all that the snapshot sees, but for the rest,
+-- and all of earlier epochs. The newest row counts; position is the WAL position at which it was written. rest: the ids of
+-- those that come next, in order, 8 bytes each; there may be very many.
 CREATE TABLE event.sequenced (
     epoch integer NOT NULL,
     position pg_lsn NOT NULL,
-    snapshot pg_snapshot NOT NULL
+    snapshot pg_snapshot NOT NULL,
+    rest bytea
 );
+-- It is written for each batch of a long backlog.
+ALTER TABLE event.sequenced ALTER COLUMN rest SET STORAGE EXTERNAL;
 CREATE INDEX sequenced_position ON event.sequenced (epoch, position);
 COMMENT ON TABLE event.sequenced IS 'Which unsequenced transactions have their place';
 

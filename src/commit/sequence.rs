@@ -51,41 +51,42 @@ fn for_others(has_skipped: bool) -> Done {
         return Done::All(None);
     }
     let _snapshot = ActiveSnapshot::push_latest();
-    let Waiting { mut first, rest } = unsequenced::waiting(FEW);
-    let changes = first.iter().map(|one| one.contents.logged_changes());
-    let is_much = !rest.is_empty() || changes.sum::<u64>() > FEW_CHANGES;
+    let mut waiting = unsequenced::waiting(FEW);
+    let changes = waiting.first.iter();
+    let changes = changes.map(|one| one.contents.logged_changes());
+    let is_much = !waiting.rest.is_empty() || changes.sum::<u64>() > FEW_CHANGES;
     if is_much && sequencer::start() {
         return Done::Left;
     }
     // Nobody else can do it.
-    if !rest.is_empty() {
-        first = unsequenced::waiting(usize::MAX).first;
+    if !waiting.rest.is_empty() {
+        waiting = unsequenced::waiting(usize::MAX);
     }
     let is_free = |one: &Unsequenced| lock::try_relation_row_exclusive(one.segment.log);
-    if !first.iter().all(is_free) {
+    if !waiting.first.iter().all(is_free) {
         return Done::Left;
     }
-    Done::All(give_places(&first, &[], has_skipped))
+    Done::All(give_places(&waiting, has_skipped))
 }
 
 /// Gives so many of the transactions that have been committed by now their places, and sends their notifications. The caller, who
 /// is no writer, holds the commit lock. Whether there are more.
 pub fn at_most(most: usize) -> bool {
     let _snapshot = ActiveSnapshot::push_latest();
-    let Waiting { first, rest } = unsequenced::waiting(most);
-    for waiting in &first {
-        lock::relation_row_exclusive(waiting.segment.log);
+    let waiting = unsequenced::waiting(most);
+    for one in &waiting.first {
+        lock::relation_row_exclusive(one.segment.log);
     }
-    let last = give_places(&first, &rest, false);
+    let last = give_places(&waiting, false);
     last.iter().for_each(last_place::set);
-    !rest.is_empty()
+    !waiting.rest.is_empty()
 }
 
-/// `all` are those that the active snapshot sees, but for the rest; what they have written to is locked, so that it stays open
-/// until this transaction has ended. Returns the last place.
-fn give_places(all: &[Unsequenced], rest: &[u64], has_skipped: bool) -> Option<Placed> {
+/// To the first ones. What they have written to is locked, so that it stays open until this transaction has ended. Returns the last
+/// place.
+fn give_places(all: &Waiting, has_skipped: bool) -> Option<Placed> {
     let mut last: Option<Placed> = None;
-    for waiting in all {
+    for waiting in &all.first {
         fault::point("sequence");
         let before = last
             .as_ref()
@@ -103,7 +104,7 @@ fn give_places(all: &[Unsequenced], rest: &[u64], has_skipped: bool) -> Option<P
     }
     if last.is_some() {
         wakeups::add_topic(sequencer::done());
-        sequenced::insert(rest);
+        sequenced::insert(&all.seen, &all.rest);
     }
     last
 }

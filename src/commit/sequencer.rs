@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::sequence;
 use crate::gucs;
 use crate::pg::waiting::{self, Waiting};
-use crate::pg::{setting, worker};
+use crate::pg::{fault, setting, worker};
 use crate::tables::{commit_lock, registry, sequencer, unsequenced};
 
 /// It ends when there has been nothing to do for so long: DROP DATABASE and CREATE DATABASE wait for 5 seconds until all
@@ -21,7 +21,7 @@ const TURN: Duration = Duration::from_secs(60);
 /// What the process does.
 pub fn work() {
     loop {
-        let end_of_turn = Instant::now() + TURN;
+        let end_of_turn = Instant::now() + fault::turn(TURN);
         while Instant::now() < end_of_turn
             && worker::transaction(|| registry::exists() && sequencer::begin())
         {
@@ -32,7 +32,7 @@ pub fn work() {
         }
         // Another one has begun, or does so now. Without a free process this one goes on.
         if Instant::now() < end_of_turn
-            || worker::transaction(|| !registry::exists() || sequencer::start())
+            || worker::transaction(|| !registry::exists() || sequencer::start_next())
         {
             return;
         }

@@ -12,12 +12,9 @@ fn await_sequenced(timeout: Option<Interval>) -> bool {
     let mut waiting = unsequenced::ids();
     let look = || {
         sequencer::start_if_needed();
-        let sequenced = sequenced::newest();
-        waiting.retain(|&(epoch, xid)| {
-            sequenced
-                .as_ref()
-                .is_none_or(|sequenced| !sequenced.covers(epoch, xid))
-        });
+        if let Some(sequenced) = sequenced::newest() {
+            sequenced.retain_waiting(&mut waiting);
+        }
         waiting.is_empty().then_some(())
     };
     waiting::until(sequencer::done(), &deadline, look).is_some()

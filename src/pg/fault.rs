@@ -7,16 +7,23 @@
 //!    and the time the first one.
 //! 3. `SET reldiff.late_command = '…'`, for superusers: a command that another callback runs at each commit, after the
 //!    extension's own work there.
-//! 4. `fault_hits()` says how often the backend has come to each point; a test declares it:
+//! 4. `ALTER DATABASE … SET reldiff.turn = '1s'`: how long the sequencer works before a new one takes its place.
+//! 5. `fault_hits()` says how often the backend has come to each point; a test declares it:
 //!    `CREATE FUNCTION fault_hits() RETURNS text LANGUAGE c AS '$libdir/pg_reldiff', 'fault_hits_wrapper'`.
 
 #[cfg(all(feature = "fault_points", not(test)))]
 pub use super::fault_kind::no_memory;
 #[cfg(feature = "fault_points")]
-pub use super::fault_kind::{init, point};
+pub use super::fault_kind::{init, point, turn};
 
 #[cfg(not(feature = "fault_points"))]
 pub fn init() {}
+
+/// How long a process works before it leaves the rest to a new one.
+#[cfg(not(feature = "fault_points"))]
+pub fn turn(usual: std::time::Duration) -> std::time::Duration {
+    usual
+}
 
 /// Here something can go wrong.
 #[cfg(not(feature = "fault_points"))]

@@ -139,6 +139,17 @@ thread_local! {
 
 static LATE_COMMAND: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
+/// In milliseconds; 0 is as usual.
+static TURN: GucSetting<i32> = GucSetting::<i32>::new(0);
+
+/// How long a process works before it leaves the rest to a new one.
+pub fn turn(usual: Duration) -> Duration {
+    match TURN.get() {
+        0 => usual,
+        milliseconds => Duration::from_millis(milliseconds as u64),
+    }
+}
+
 /// Defines the settings; called once per backend, before the extension registers its own callbacks.
 pub fn init() {
     // SAFETY: called once per backend; the function lives as long as the library, which is never unloaded.
@@ -150,6 +161,16 @@ pub fn init() {
         &LATE_COMMAND,
         GucContext::Suset,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"reldiff.turn",
+        c"How long the sequencer works before a new one takes its place.",
+        c"For tests; 0 is as usual.",
+        &TURN,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
     );
     // SAFETY: the hooks are guarded.
     unsafe {

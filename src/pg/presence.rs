@@ -59,6 +59,8 @@ unsafe extern "C-unwind" fn at_exit(_code: std::ffi::c_int, _arg: pg_sys::Datum)
 fn leave() -> Option<Oid> {
     let own = OWN.take()?;
     if let Some(shared) = shared_memory::attached() {
+        // First: whoever finds nobody here can start another one at once, though this one was started a moment ago.
+        shared.header.started[shared_memory::database()].store(0, Ordering::SeqCst);
         let present = &shared.header.present[shared_memory::database()];
         // Unless it is another database's.
         let _ = present.compare_exchange(database(), 0, Ordering::SeqCst, Ordering::SeqCst);

@@ -30,6 +30,12 @@ pub fn start() -> bool {
     presence::is_there(registry().sequenced) || worker::start_soon(JOB).is_ok()
 }
 
+/// As [`start`], for the process itself, when it is not the sequencer any more: what another one has tried a moment ago may have come
+/// to nothing, since this one has still been there.
+pub fn start_next() -> bool {
+    presence::is_there(registry().sequenced) || worker::start(JOB).is_ok()
+}
+
 /// Starts the process, if transactions are waiting for their place; for a reader, who never gives them one: it would keep the commit
 /// lock to the end of its transaction.
 pub fn start_if_needed() {

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::iter;
 use std::rc::Rc;
 
 use pgrx::pg_sys::Datum;
@@ -14,11 +15,12 @@ use super::registry::generation;
 use super::segment::{self, State, Tables};
 use super::sequenced::{self, Sequenced};
 use crate::change::event::Source;
-use crate::pg::bytes;
+use crate::change::snapshot::Snapshot;
 use crate::pg::in_flight::{self, Mark};
 use crate::pg::scan_key::{Key, unsigned};
 use crate::pg::table::{Read, Row, Table};
 use crate::pg::transaction::accept_invalidations;
+use crate::pg::{bytes, snapshot};
 
 const EPOCH: i16 = 1;
 const XID: i16 = 2;
@@ -56,10 +58,7 @@ pub fn insert(transaction: &Unsequenced) {
 /// caller says.
 pub fn extend(new: Unsequenced, log: impl FnOnce(&Contents)) {
     let table = Table::open_to_write(new.segment.unsequenced);
-    let keys = [
-        Key::int4(EPOCH, new.epoch.into()),
-        Key::xid8(XID, new.source.xid),
-    ];
+    let keys = one(new.epoch, new.source.xid);
     let mut scan = table.scan(new.segment.unsequenced_xid, &keys, Read::Latest);
     let Some(row) = scan.next() else {
         drop(scan);
@@ -193,16 +192,23 @@ fn any(segment: &Tables, read: Read) -> bool {
 pub struct Waiting {
     /// In the order in which they get it.
     pub first: Vec<Unsequenced>,
-    /// The ids of those that come behind them.
+    /// The ids of those that come behind them, in order, too.
     pub rest: Vec<u64>,
+    /// It sees all of these, and no others that have no place yet.
+    pub seen: Snapshot,
 }
 
 /// The transactions that the active snapshot sees and that are waiting for their place. Who could have seen another, or has
 /// waited for it, has noted a later WAL position, and so comes behind it. `most`: so many are read, and all of earlier epochs; the
 /// others later.
 pub fn waiting(most: usize) -> Waiting {
-    let sequenced = sequenced::newest();
     let current = epoch::current();
+    let sequenced = match sequenced::newest() {
+        Some(left) if left.epoch == current && left.rest.len() > most => {
+            return first_of(left, most);
+        }
+        sequenced => sequenced,
+    };
     // The last one on top.
     let mut first: BinaryHeap<ByPlace> = BinaryHeap::new();
     let (mut earlier, mut rest) = (Vec::new(), Vec::new());
@@ -215,16 +221,42 @@ pub fn waiting(most: usize) -> Waiting {
             }
             first.push(one);
             if first.len() > most {
-                rest.extend(first.pop().map(|last| last.0.source.xid));
+                rest.extend(first.pop().map(|last| last.key()));
             }
             true
         });
     }
     earlier.sort();
+    rest.sort_unstable();
     let first = earlier.into_iter().chain(first.into_sorted_vec());
     Waiting {
         first: first.map(|one| one.0).collect(),
-        rest,
+        rest: rest.into_iter().map(|(_, _, xid)| xid).collect(),
+        seen: snapshot::active(),
+    }
+}
+
+/// Of those that an earlier look has left. What that look has not seen comes behind all of them: none of them could have seen it, or
+/// has waited for it.
+fn first_of(left: Sequenced, most: usize) -> Waiting {
+    let (ids, rest) = left.rest.split_at(most);
+    let open = open_segments();
+    let tables: Vec<(&Rc<Tables>, Table)> = open
+        .iter()
+        .map(|segment| (segment, Table::open_to_look(segment.unsequenced)))
+        .collect();
+    let mut first = Vec::with_capacity(most);
+    for &xid in ids {
+        let keys = one(left.epoch, xid);
+        for (segment, table) in &tables {
+            let mut scan = table.scan(segment.unsequenced_xid, &keys, Read::Inserted);
+            first.extend(scan.next().map(|row| Unsequenced::of(segment, &row)));
+        }
+    }
+    Waiting {
+        first,
+        rest: rest.to_vec(),
+        seen: left.snapshot,
     }
 }
 
@@ -284,20 +316,24 @@ fn visit(
     }
 }
 
-/// The scans that find what has no place yet: what was running when places were last given, and what is later.
-fn ranges(sequenced: &Option<Sequenced>) -> Vec<Vec<Key>> {
-    let Some(Sequenced { epoch, snapshot }) = sequenced else {
-        return vec![vec![]];
+/// The scans that find what has no place yet: what was left or was running when places were last given, and what is later.
+fn ranges(sequenced: &Option<Sequenced>) -> Box<dyn Iterator<Item = Vec<Key>> + '_> {
+    let Some(sequenced) = sequenced else {
+        return Box::new(iter::once(vec![]));
     };
-    let epoch = i32::from(*epoch);
-    let running = snapshot.running().iter();
-    let mut ranges: Vec<Vec<Key>> = running
-        .map(|&xid| vec![Key::int4(EPOCH, epoch), Key::xid8(XID, xid)])
-        .collect();
-    ranges.push(vec![
-        Key::int4(EPOCH, epoch),
-        Key::xid8_at_least(XID, snapshot.end()),
-    ]);
-    ranges.push(vec![Key::int4_at_least(EPOCH, epoch + 1)]);
-    ranges
+    let epoch = sequenced.epoch;
+    let running = sequenced.snapshot.running().iter();
+    let later = [
+        vec![
+            Key::int4(EPOCH, epoch.into()),
+            Key::xid8_at_least(XID, sequenced.snapshot.end()),
+        ],
+        vec![Key::int4_at_least(EPOCH, i32::from(epoch) + 1)],
+    ];
+    let known = sequenced.rest.iter().chain(running);
+    Box::new(known.map(move |&xid| one(epoch, xid).into()).chain(later))
+}
+
+fn one(epoch: u16, xid: u64) -> [Key; 2] {
+    [Key::int4(EPOCH, epoch.into()), Key::xid8(XID, xid)]
 }

@@ -21,10 +21,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes; run by make test-long only")
 
 
-def _fresh_database():
+def _fresh_database(delivery="inline"):
     name = f"clients_{next(_numbers)}"
     with psycopg.connect(dbname="postgres", autocommit=True) as admin:
         admin.execute(f"create database {name} template template0")
+        admin.execute(f"alter database {name} set reldiff.delivery = {delivery}")
         with psycopg.connect(dbname=name, autocommit=True) as connection:
             connection.execute("create extension pg_reldiff")
         yield f"dbname={name}"
@@ -32,9 +33,15 @@ def _fresh_database():
 
 
 @pytest.fixture
-def dsn():
+def delivery(request) -> str:
+    """reldiff.delivery of the test's database; see `both_modes` of modes.py."""
+    return getattr(request, "param", "inline")
+
+
+@pytest.fixture
+def dsn(delivery):
     """A database of the test's own, with the extension in it."""
-    yield from _fresh_database()
+    yield from _fresh_database(delivery)
 
 
 @pytest.fixture(scope="module")

@@ -99,9 +99,9 @@ class Writer(Survivor):
     has died. `commit` says how they end: synchronous_commit. `time`: how long they wait for a place in the feed.
     """
 
-    def __init__(self, dsn: str, gate: Gate, seed: str, name: str, commit: str, time: str = "1s"):
+    def __init__(self, dsn: str, gate: Gate, seed: str, name: str, commit: str, time: str, delivery: str):
         super().__init__(dsn, gate, f"{seed} {name}")
-        self.name, self.commit, self.time = name, commit, time
+        self.name, self.commit, self.time, self.delivery = name, commit, time, delivery
         self.n, self.committed, self.refused = 0, set(), set()
 
     def connect(self) -> psycopg.Connection:
@@ -111,6 +111,7 @@ class Writer(Survivor):
         # The larger ones are written to the log early.
         connection.execute("set reldiff.outbox_memory = '64kB'")
         connection.execute(f"set reldiff.commit_lock_timeout = '{self.time}'")
+        connection.execute(f"set reldiff.delivery = {self.delivery}")
         return connection
 
     def piece(self) -> None:

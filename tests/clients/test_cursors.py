@@ -9,9 +9,12 @@ import pytest
 from psycopg import errors
 
 from load import in_threads
+from modes import both_modes, settle
 from replay import seed
 from unplaced import without_places
 from wire import events, new_session
+
+pytestmark = both_modes
 
 AFTER = "select cursor from event.events(%s, %s, %s)"
 
@@ -30,6 +33,7 @@ def writing(request, dsn, item):
 
 
 def cursors_of(connection, session, after=None, most=1_000_000) -> list:
+    settle(connection)
     return [cursor for cursor, in connection.execute(AFTER, (session, after, most))]
 
 
@@ -78,6 +82,7 @@ def test_p09_pages_of_several_tables(item, writing):
                 end loop;
             end
             $$""")
+    settle(item)
     expected = [(table, str(n)) for n in range(1, 1501) for table in ("item", "rare") if table == "item" or n % 3 == 0]
     for size in (7, 700, 1000, 1999, 5000):
         got, after = [], item.execute("select rpad('0001', 50, '0')").fetchone()[0]
@@ -187,6 +192,7 @@ def test_p10_cursor_of_each_kind_of_call_is_the_same(item):
     end, = item.execute("select event.cursor()").fetchone()
     assert whole[-1] < end and cursors_of(item, session, end) == []
     item.execute("insert into item values (9, 0, 0)")
+    settle(item)
     assert [event["key"] for event in events(item, session, end)] == [{"id": 9}]
 
 

@@ -46,6 +46,18 @@ def is_waiting_for_the_lock(connection, pid: int) -> bool:
     return bool(connection.execute("select 1 from pg_locks where pid = %s and not granted", (pid,)).fetchone())
 
 
+def test_terminated_a_moment_after_its_start(connect, owner, session):
+    """Again and again: the next writer starts another one, and nobody else has to come."""
+    owner.execute("set reldiff.delivery = sequencer")
+    listener = Listener(connect()).listen(session)
+    for key in range(1, 21):
+        insert(owner, -key)
+        heard_in_time(listener, 1)
+        for pid in workers(owner):
+            owner.execute("select pg_terminate_backend(%s)", (pid,))
+        until(lambda: workers(owner) == [], "its end")
+
+
 def test_one_process_for_many_at_once(connect, owner, session):
     """Forty commits without a place need one process, or a few for a moment, and not all that the server has."""
     listener = Listener(connect()).listen(session)

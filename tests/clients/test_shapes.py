@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from modes import both_modes, settle
 from replay import Contradiction, Copy, Feed, enough, seed
 from shape_tables import ALL, CREATURE, DOC, MEASURE, WIDE
 from wire import new_session
@@ -69,6 +70,7 @@ def replayed(dsn: str, connect, shapes: list, transactions: int) -> Counter:
         writer.counts["spilled"] += logged > 0
 
     def read():
+        settle(owner)
         for feed in feeds:
             while feed.read(owner, choose.choice([1, 7, 50, 1000])):
                 pass
@@ -97,18 +99,21 @@ def counted(connect, counts: Counter) -> Counter:
     return counts + Counter(dict(connect().execute("select what, count(*) from did group by 1")))
 
 
+@both_modes
 def test_p07_copies_equal_tables(dsn, connect):
     counts = replayed(dsn, connect, ALL, 1500)
     enough(counted(connect, counts), MINIMUM)
 
 
 @pytest.mark.long
+@both_modes
 def test_p07_copies_equal_tables_for_long(dsn, connect):
     counts = replayed(dsn, connect, ALL, 10_000)
     enough(counted(connect, counts), {name: least * 5 for name, least in MINIMUM.items()})
 
 
 @pytest.mark.long
+@both_modes
 @pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)
 def test_p07_copy_equals_table(dsn, connect, shape):
     """Each shape for itself, so that its statements meet in one transaction."""

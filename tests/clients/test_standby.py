@@ -12,11 +12,14 @@ from psycopg import errors
 
 from clusters import PrivateCluster, Standby
 from load import in_threads, writing
+from modes import both_modes, settle
 from patience import until
 from replay import Copy, Feed
 from unplaced import MIXED, holding, settled
 from waiters import Waiter, asleep, literal
 from wire import inbox, new_session, parse
+
+pytestmark = both_modes
 
 SET_UP = """
 create table item (id text primary key, v text);
@@ -65,7 +68,8 @@ class Pair:
     database: str
 
     def catch_up(self) -> None:
-        """Returns when the standby has what the primary has flushed."""
+        """Returns when the standby has what the primary has flushed, each transaction with its place."""
+        settle(self.owner)
         end, = self.owner.execute("select pg_current_wal_flush_lsn()").fetchone()
         until(lambda: self.reader.execute("select pg_last_wal_replay_lsn() >= %s", (end,)).fetchone()[0], "the standby's replay")
 
@@ -82,9 +86,10 @@ def servers():
         yield primary, standby
 
 
-def in_database(primary: PrivateCluster, standby: Standby, name: str):
+def in_database(primary: PrivateCluster, standby: Standby, name: str, delivery: str):
     """A new database, with connections to it on both servers."""
     primary.new_database(name, extension=True)
+    primary.sql(f"alter database {name} set reldiff.delivery = {delivery}")
     with connect(primary, name) as owner:
         owner.execute(SET_UP)
         end, = owner.execute("select pg_current_wal_flush_lsn()").fetchone()
@@ -100,16 +105,16 @@ def shared_servers():
 
 
 @pytest.fixture
-def pair(shared_servers, request):
+def pair(shared_servers, request, delivery):
     """A database on a primary and its standby, which tests share."""
-    yield from in_database(*shared_servers, request.node.name)
+    yield from in_database(*shared_servers, f"{request.node.originalname}_{delivery}", delivery)
 
 
 @pytest.fixture
-def own_pair():
+def own_pair(delivery):
     """The same on servers of the test's own."""
     with servers() as both:
-        yield from in_database(*both, "own")
+        yield from in_database(*both, "own", delivery)
 
 
 def cursors(connection, session: str) -> list:
@@ -238,6 +243,7 @@ def test_p14_expiry_on_a_standby(pair):
     session, other = new_session(pair.owner, "place"), new_session(pair.owner, "item")
     with connect(pair.primary, pair.database) as owner:
         owner.execute("update place set n = 0")
+        settle(owner)
         lost = cursors(owner, session)
         pair.catch_up()
         # No test of time: older than the retention is what it has to be.
@@ -264,12 +270,14 @@ def test_p14_promotion(own_pair):
     pair, owner, reader = own_pair, own_pair.owner, own_pair.reader
     session = new_session(owner, "item", "place")
     in_threads(*[writing(pair.primary.dsn(pair.database), name, 30, 3) for name in "ab"])
+    settle(owner)
     shipped, kept = inbox(owner, session), cursors(owner, session)
     owner.execute("select event.ack(%s, %s)", (kept[9], session))
     pair.catch_up()
     pair.stop_shipping()
     owner.execute("insert into item values ('lost', '')")
     owner.execute("update place set n = -n")
+    settle(owner)
     owner.execute("select event.ack(%s, %s)", (kept[19], session))
     lost = cursors(owner, session)[-51:]
     assert len(lost) == 51 and not set(lost) & set(kept)
@@ -304,6 +312,7 @@ def test_p14_promotion(own_pair):
     waiter.connection.close()
     in_threads(*[writing(pair.standby.dsn(pair.database), name, 30, 4) for name in "cd"])
     new.execute("update place set n = 0")
+    settle(new)
     while feed.read(new, 100):
         pass
     feed.compare(new)
@@ -313,6 +322,7 @@ def test_p14_promotion(own_pair):
     new.execute("create table fresh (id integer primary key)")
     second = new_session(new, "fresh")
     reader.execute("insert into fresh values (1)")
+    settle(new)
     assert len(inbox(new, second)) == 1
     for call in (f"event.ack('{again[-1]}', '{session}')", f"event.session_attach('{session}')", f"event.await_ready('{second}')"):
         reader.execute(f"select {call}")

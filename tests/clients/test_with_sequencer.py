@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from modes import settle
 from patience import until
 from waiters import Waiter, asleep
 from wire import Listener, events, inbox, new_session, parse
@@ -35,10 +36,6 @@ def insert(connection, *keys, v: str = "") -> None:
     """Each in a transaction of its own."""
     for key in keys:
         connection.execute("insert into item values (%s, %s)", (key, v))
-
-
-def settle(connection) -> None:
-    assert connection.execute("select event.await_sequenced('30s')").fetchone() == (True,)
 
 
 def ids(told: list) -> list:
@@ -169,6 +166,23 @@ def test_p09_batches(connect, owner, batch):
     # So many in a transaction of the process.
     at_once, = owner.execute("select max(n) from (select count(*) n from event.transaction_0 group by xmin) batch").fetchone()
     assert at_once == batch
+
+
+def test_p08_order_of_batches(connect, owner):
+    """Some at a time come in the order in which all at once would: of the commits, whoever has begun first."""
+    owner.execute(f"alter database {owner.info.dbname} set reldiff.sequencer_batch = 3")
+    session = new_session(owner, "item")
+    early = [connect(autocommit=False) for _ in range(4)]
+    with stuck(connect):
+        for number, connection in enumerate(early):
+            insert(connection, 1001 + number)
+        for number, connection in enumerate(reversed(early)):
+            insert(owner, *range(10 * number + 1, 10 * number + 11))
+            connection.commit()
+    insert(owner, *range(41, 51))
+    settle(owner)
+    expected = [id for number in range(4) for id in (*range(10 * number + 1, 10 * number + 11), 1004 - number)]
+    assert ids(events(owner, session)) == [*expected, *range(41, 51)]
 
 
 def test_nap(connect, owner):

@@ -1,11 +1,13 @@
 """Where faults happen: a watched table with its writer, and transactions of each shape."""
 
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import psycopg
 
+from modes import settle
 from patience import until
 from replay import Copy, Feed
 from unplaced import LOCK, Holder, settled
@@ -15,8 +17,10 @@ from wire import Listener, new_session, parse
 class Scene:
     """A watched table, somebody who has read its events from the first one on, and somebody who hears them."""
 
-    def __init__(self, dsn):
-        self.dsn, self.number, self.next = dsn, 0, 1_000_000_000
+    def __init__(self, dsn: str, delivery: str):
+        self.dsn, self.delivery, self.number, self.next = dsn, delivery, 0, 1_000_000_000
+        # What has happened, by point and kind.
+        self.tally = Counter()
         # These two stay: when the server goes, they do.
         self.observer = self.open()
         self.listener = Listener(self.open())
@@ -90,6 +94,9 @@ class Scene:
         self.observer.execute("select event.ack(%s, %s)", (self.feed.cursor, self.session))
 
 
+ATTACH = "select event.session_attach(current_setting('reldiff.session')::uuid)"
+
+
 # The shapes: each arms the fault where it begins to matter, and does not look what became of it.
 
 def plain(scene, arm) -> None:
@@ -132,15 +139,17 @@ def attached(scene, arm) -> None:
     """The writer hears of its changes, too, behind what the session has not read yet."""
     connection, first = scene.writer, scene.number
     connection.execute("insert into t values (%s, 'unread')", (first,))
+    settle(scene.observer)
     arm()
     with connection.transaction():
-        connection.execute("select event.session_attach(current_setting('reldiff.session')::uuid)")
+        connection.execute(ATTACH)
         connection.execute("insert into t values (%s, 'a')", (first + 1,))
 
 
 def reading(scene, arm) -> None:
     connection, first = scene.writer, scene.number
     connection.execute("insert into t values (%s, 'unread')", (first,))
+    settle(scene.observer)
     arm()
     connection.execute("select event.feed(current_setting('reldiff.session')::uuid)")
     connection.execute("select event.ack(cursor) from event.events()")
@@ -157,7 +166,8 @@ def unplaced(scene, arm) -> None:
 
 
 def sequencing(scene, arm) -> None:
-    """The writer waits for the commit lock; others do not, and it gives them their places before it takes its own."""
+    """The writer waits for the commit lock; others do not, and it gives them their places before it takes its own, or before it
+    leaves that to the sequencer: then it waits for the lock only if it attaches."""
     connection, first = scene.writer, scene.number
     arm()
     over, waits = threading.Event(), (connection.info.backend_pid, False)
@@ -172,7 +182,12 @@ def sequencing(scene, arm) -> None:
 
         work = threads.submit(others)
         try:
-            connection.execute("insert into t values (%s, 'third')", (first + 1,))
+            if scene.delivery == "inline":
+                connection.execute("insert into t values (%s, 'third')", (first + 1,))
+            else:
+                with connection.transaction():
+                    connection.execute(ATTACH)
+                    connection.execute("insert into t values (%s, 'third')", (first + 1,))
         finally:
             over.set()
             work.result()
