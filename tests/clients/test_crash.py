@@ -40,6 +40,7 @@ PROCESSES = {
 # A reader that begins anew has the whole feed before it.
 PATIENCE = 300
 
+LAST = '"last":true}'
 CURSOR = re.compile(r'.*"cursor":"([0-9a-f]{50})"', re.S)
 
 
@@ -99,8 +100,11 @@ class Ordeal:
         with self.connect() as admin:
             settled(admin)
             newest, = admin.execute("select event.cursor()").fetchone()
-        until(lambda: all(transaction(reader.cursor) == transaction(newest) for reader in self.readers), "the end of the feed",
-              PATIENCE)
+        def is_there(reader) -> bool:
+            # A page can end in the middle of a transaction, and the cursor there is of that one, too.
+            return transaction(reader.cursor) == transaction(newest) and all(text.endswith(LAST) for text in reader.seen[-1:])
+
+        until(lambda: all(is_there(reader) for reader in self.readers), "the end of the feed", PATIENCE)
         return newest
 
     def crash(self, killed: str, names: tuple) -> None:
