@@ -101,6 +101,9 @@ def aligned(rows: list) -> list:
     return lines
 
 
+MISSED = "missed"
+
+
 @dataclass
 class Requirement:
     """A line of what is to be reached: missed when all between the quartiles is on the wrong side."""
@@ -111,6 +114,8 @@ class Requirement:
     unit: str = ""
     at_least: bool = True
     digits: int = 2
+    # What is in the way, if it is missed.
+    why: str = ""
 
     def row(self) -> list:
         required = f"{'≥' if self.at_least else '≤'} {self.limit:,g} {self.unit}".rstrip()
@@ -121,6 +126,6 @@ class Requirement:
     def verdict(self) -> str:
         low, middle, high = quartiles(self.values)
         if (high < self.limit) if self.at_least else (low > self.limit):
-            return "missed"
+            return MISSED
         within = middle >= self.limit if self.at_least else middle <= self.limit
         return "reached" if within else "reached, within the noise"

@@ -8,7 +8,7 @@ import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 
-from figures import aligned
+from figures import MISSED, aligned
 
 from harness.paths import ROOT
 
@@ -21,7 +21,11 @@ contender's database: clients' backends, listeners' and the sequencer. Every eve
 
 
 def required(requirements: list) -> str:
-    return "\n".join(aligned([["work", "required", "measured", "result"], *[requirement.row() for requirement in requirements]])) + "\n"
+    lines = aligned([["work", "required", "measured", "result"], *[requirement.row() for requirement in requirements]])
+    missed = [requirement for requirement in requirements if requirement.why and requirement.values and requirement.verdict() == MISSED]
+    if missed:
+        lines += ["", "What is in the way of those that are missed:", "", *[f"- {requirement.work}: {requirement.why}" for requirement in missed]]
+    return "\n".join(lines) + "\n"
 
 
 def write(server, options, command: list, minutes: float, tables: list, requirements: list) -> None:
