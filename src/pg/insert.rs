@@ -29,13 +29,13 @@ impl Table {
 
     /// Inserts one row.
     pub fn insert_row(&self, values: &[Option<Datum>]) {
-        let mut row = Values::of(values);
+        let row = Values::of(values);
         self.check(values);
         // SAFETY: the relation is open and the arrays have a value for each of its columns, of its type. Nothing inside has
         // a destructor.
         unsafe {
             raw::guarded(|| {
-                let tuple = form(self.relation, &mut row);
+                let tuple = form(self.relation, &row);
                 raw::simple_heap_insert(self.relation, tuple);
                 let indexes = raw::RelationGetIndexList(self.relation);
                 let mut at = 0;
@@ -70,6 +70,8 @@ unsafe fn open_index(index: Oid) -> Option<pg_sys::Relation> {
     unsafe {
         let index = raw::index_open(index, pg_sys::RowExclusiveLock as i32);
         let is_plain = (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
+            // One that REINDEX CONCURRENTLY is about to fill has no first page yet.
+            && (*(*index).rd_index).indisready
             && !columns(index).contains(&0)
             && columns(index).len() <= MAX_COLUMNS
             && raw::heap_attisnull(
@@ -84,7 +86,7 @@ unsafe fn open_index(index: Oid) -> Option<pg_sys::Relation> {
     }
 }
 
-/// The table's columns that an index has as its key, in index order.
+/// The table's columns that an index has, in index order: its key, and what it includes beside it.
 ///
 /// # Safety
 /// The index is open, and stays so as long as the columns.
@@ -92,21 +94,15 @@ unsafe fn columns<'a>(index: pg_sys::Relation) -> &'a [i16] {
     // SAFETY: the caller's promise.
     unsafe {
         let form = &*(*index).rd_index;
-        form.indkey.values.as_slice(form.indnkeyatts as usize)
+        form.indkey.values.as_slice(form.indnatts as usize)
     }
 }
 
 /// # Safety
 /// The relation is open, and the row has a value for each of its columns, of its type; the caller is guarded.
-unsafe fn form(table: pg_sys::Relation, row: &mut Values) -> pg_sys::HeapTuple {
+unsafe fn form(table: pg_sys::Relation, row: &Values) -> pg_sys::HeapTuple {
     // SAFETY: the caller's promise.
-    unsafe {
-        raw::heap_form_tuple(
-            (*table).rd_att,
-            row.values.as_mut_ptr(),
-            row.nulls.as_mut_ptr(),
-        )
-    }
+    unsafe { raw::heap_form_tuple((*table).rd_att, row.values.as_ptr(), row.nulls.as_ptr()) }
 }
 
 /// Makes the entry of a row that has been stored.
@@ -121,7 +117,8 @@ unsafe fn insert_entry(
 ) {
     let mut keys = Values::nulls();
     // SAFETY: the caller's promise. The tuple has been stored, so that it knows its place; the arrays have a value for each
-    // column of the index, which is a B-tree and has no use for the index's description. Columns are counted from 1.
+    // column of the index, which is a B-tree and has no use for the index's description. Columns are counted from 1, and
+    // `check` has seen that the row has a value for each, so that nothing panics here.
     unsafe {
         for (at, &column) in columns(index).iter().enumerate() {
             keys.values[at] = row.values[column as usize - 1];
@@ -188,9 +185,9 @@ impl Insert<'_> {
     /// Adds a row. Values that are in an index and not passed by value have to stay until the insert ends.
     pub fn row(&mut self, values: &[Option<Datum>]) {
         self.table.check(values);
-        let mut row = Values::of(values);
+        let row = Values::of(values);
         // SAFETY: the relation is open and the arrays have a value for each of its columns, of its type.
-        let tuple = unsafe { raw::guarded(|| form(self.table.relation, &mut row)) };
+        let tuple = unsafe { raw::guarded(|| form(self.table.relation, &row)) };
         self.rows.push((row, tuple));
         if self.rows.len() == BATCH {
             self.flush();

@@ -49,8 +49,8 @@ unsafe extern "C-unwind" {
     // access/htup_details.h
     pub fn heap_form_tuple(
         descriptor: pg_sys::TupleDesc,
-        values: *mut Datum,
-        nulls: *mut bool,
+        values: *const Datum,
+        nulls: *const bool,
     ) -> pg_sys::HeapTuple;
     pub fn heap_deform_tuple(
         row: pg_sys::HeapTuple,

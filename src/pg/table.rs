@@ -64,10 +64,14 @@ impl Table {
     fn open(table: Oid, lock: u32) -> Self {
         // SAFETY: the server raises if the oid names no table.
         let relation = unsafe { pg_sys::table_open(table, lock as i32) };
-        Self {
+        let table = Self {
             relation,
             released: pg_sys::NoLock,
-        }
+        };
+        // SAFETY: the relation is open.
+        let natts = unsafe { (*(*relation).rd_att).natts };
+        assert!(natts as usize <= MAX_COLUMNS, "our tables are narrow");
+        table
     }
 
     /// Begins a scan of an index of the table, in index order, forward or backward.
@@ -212,7 +216,7 @@ impl Scan<'_> {
             nulls: [true; MAX_COLUMNS],
             scan: PhantomData,
         };
-        // SAFETY: the scan is open, and our tables have no more columns than the arrays; the tuple stays until the next
+        // SAFETY: the scan is open, and the table has no more columns than the arrays, as `open` has seen; the tuple stays until the next
         // fetch, which the borrow excludes. Nothing inside has a destructor. The snapshot is the active one of the statement
         // that scans.
         unsafe {

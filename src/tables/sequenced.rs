@@ -35,6 +35,8 @@ impl Sequenced {
 
 /// As of the last time that somebody has given places; `None` if nobody has.
 pub fn newest() -> Option<Sequenced> {
+    // A long rest is not in the row itself, and at a commit there is no snapshot.
+    let _snapshot = transaction::ActiveSnapshot::push();
     let table = Table::open_to_look(registry().sequenced);
     let mut scan = table.scan(registry().sequenced_position, &[], Read::Latest);
     scan.next_back().map(|row| Sequenced {

@@ -27,9 +27,9 @@ where not exists (select from event.transaction t where t.epoch = u.epoch and t.
 MIXED = tuple(f"set local reldiff.commit_lock_timeout = '{time}'" for time in ("0", "1ms", "1s"))
 
 
-def settled(connection) -> int:
+def settled(connection, seconds: float = DEADLINE) -> int:
     """Returns when all that has been committed by now has its place: how many transactions were committed without one."""
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + seconds
     # A reader starts the process that sees to it, unless one was started a moment ago.
     while connection.execute(WAITING).fetchone() != (0,):
         assert time.monotonic() < end, "they do not get their places"

@@ -28,6 +28,8 @@ class Scene:
         self.observer.execute("create function fault_hits() returns text language c as '$libdir/pg_reldiff', 'fault_hits_wrapper'")
         self.session = new_session(self.observer, "t")
         self.listener.listen(self.session)
+        # Somebody else is told otherwise, and hears nothing.
+        new_session(self.observer, "t", format="compact")
         self.feed = Feed(self.session, Copy("public.t", ["id"]))
         self.heard, self.told = set(), []
         self.writer = None
@@ -101,9 +103,9 @@ ATTACH = "select event.session_attach(current_setting('reldiff.session')::uuid)"
 
 def plain(scene, arm) -> None:
     connection, first = scene.writer, scene.number
-    connection.execute("insert into t values (%s, 'a', 'b')", (first,))
+    connection.execute("insert into t select n, 'a', 'b' from generate_series(%s::integer, %s::integer) n", (first, first + 7))
     arm()
-    connection.execute("update t set v = 'c', w = 'd' where id = %s", (first,))
+    connection.execute("update t set v = 'c', w = 'd' where id between %s and %s", (first, first + 7))
 
 
 def savepoint(scene, arm) -> None:

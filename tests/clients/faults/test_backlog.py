@@ -39,6 +39,27 @@ def test_p08_writer_meets_a_backlog(connect, owner, session):  # noqa: F811
     assert ids(events(owner, session)) == list(range(1, 11))
 
 
+def test_p08_writer_alone_with_a_long_backlog(connect, owner, taken_processes):  # noqa: F811
+    """Nobody else can give the rest its places: so it does, however long the rest is."""
+    name, count = owner.info.dbname, 600
+    owner.execute(f"alter database {name} set reldiff.sequencer_batch = 2")
+    owner.execute(f"alter database {name} set reldiff.fault = 'sequence:sleep:5'")
+    session = new_session(owner, "item")
+    with stuck(connect):
+        insert(owner, *range(1, count))
+    until(lambda: len(ids(events(owner, session))) >= 3, "the first batches")
+    owner.execute(f"alter database {name} reset reldiff.fault")
+    taken_processes()
+    # The sequencer, not those that are taken.
+    sequencer = "from pg_locks where classid = 'event.sequenced'::regclass and granted"
+    owner.execute(f"select pg_terminate_backend(pid) {sequencer}")
+    until(lambda: not owner.execute(f"select {sequencer}").fetchall(), "its end")
+    writer = connect()
+    writer.execute("set reldiff.delivery = inline")
+    insert(writer, count)
+    assert ids(events(owner, session)) == list(range(1, count + 1))
+
+
 def test_p10_copy_in_the_middle_of_a_backlog(connect, owner, session):  # noqa: F811
     """The rest is told in the copy, too."""
     end(owner)

@@ -1,0 +1,48 @@
+"""What an administrator does to the indexes of the extension's own tables: writers do not notice, and no index is wrong."""
+
+import pytest
+
+from patience import until
+from stuck import Command
+from wire import events, new_session
+
+INDEXES = "select count(*) from pg_index where indrelid = 'event.transaction_0'::regclass and {}"
+
+
+@pytest.fixture
+def admin(connect):
+    connection = connect()
+    connection.execute("create table t (id integer primary key)")
+    return connection
+
+
+def test_p17_index_that_is_not_ready(connect, admin):
+    """REINDEX CONCURRENTLY has made it, and waits for a transaction before it fills it."""
+    session, writer, locker = new_session(admin, "t"), connect(), connect()
+    locker.execute("begin; lock table event.transaction_0 in row exclusive mode")
+    reindex = Command(connect(), "reindex table concurrently event.transaction_0")
+    until(lambda: admin.execute(INDEXES.format("not indisready")).fetchone()[0] > 0, "the new index")
+    writer.execute("insert into t values (1)")
+    locker.execute("rollback")
+    reindex.end()
+    writer.execute("insert into t values (2)")
+    assert [event["key"]["id"] for event in events(admin, session)] == [1, 2]
+    assert admin.execute(INDEXES.format("not (indisvalid and indisready)")).fetchone() == (0,)
+
+
+def test_p17_index_that_includes_columns(connect, admin):
+    """It has their values, too."""
+    new_session(admin, "t")
+    admin.execute("create index including on event.transaction_0 (epoch) include (nonce, xid)")
+    for n in range(5):
+        connect().execute("insert into t values (%s)", (n,))
+    admin.execute("vacuum event.transaction_0")
+    query = "select nonce, xid from event.transaction_0 where epoch = 1 order by 2"
+    answers = []
+    admin.execute("set enable_bitmapscan = off")
+    for with_index in (False, True):
+        admin.execute(f"set enable_seqscan = {not with_index}")
+        plan = str(admin.execute(f"explain {query}").fetchall())
+        assert ("Index Only Scan using including" in plan) == with_index, plan
+        answers.append(admin.execute(query).fetchall())
+    assert answers[0] == answers[1] and len(answers[0]) == 5
