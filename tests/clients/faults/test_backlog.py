@@ -54,9 +54,12 @@ def test_p08_writer_alone_with_a_long_backlog(connect, owner, taken_processes): 
     sequencer = "from pg_locks where classid = 'event.sequenced'::regclass and granted"
     owner.execute(f"select pg_terminate_backend(pid) {sequencer}")
     until(lambda: not owner.execute(f"select {sequencer}").fetchall(), "its end")
-    writer = connect()
+    writer, logged = connect(), []
+    writer.add_notice_handler(lambda notice: logged.append(notice.message_primary))
+    writer.execute("set client_min_messages = log")
     writer.execute("set reldiff.delivery = inline")
     insert(writer, count)
+    assert logged == []
     assert ids(events(owner, session)) == list(range(1, count + 1))
 
 
