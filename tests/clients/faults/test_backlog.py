@@ -6,6 +6,7 @@ import pytest
 from modes import settle
 from patience import until
 from test_with_sequencer import WORKERS, ids, insert, owner, stuck  # noqa: F401
+from unplaced import Holder
 from wire import events, new_session
 
 END = "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'pg_reldiff' and datname = current_database()"
@@ -39,14 +40,16 @@ def test_p08_writer_meets_a_backlog(connect, owner, session):  # noqa: F811
     assert ids(events(owner, session)) == list(range(1, 11))
 
 
-def test_p08_writer_alone_with_a_long_backlog(connect, owner, taken_processes):  # noqa: F811
+def test_p08_writer_alone_with_a_long_backlog(dsn, connect, owner, taken_processes):  # noqa: F811
     """Nobody else can give the rest its places: so it does, however long the rest is."""
     name, count = owner.info.dbname, 600
     owner.execute(f"alter database {name} set reldiff.sequencer_batch = 2")
     owner.execute(f"alter database {name} set reldiff.fault = 'sequence:sleep:5'")
-    session = new_session(owner, "item")
-    with stuck(connect):
+    session, holder = new_session(owner, "item"), Holder(dsn)
+    # It does not look before all are there.
+    with holder.holds():
         insert(owner, *range(1, count))
+    holder.close()
     until(lambda: len(ids(events(owner, session))) >= 3, "the first batches")
     owner.execute(f"alter database {name} reset reldiff.fault")
     taken_processes()
