@@ -93,11 +93,14 @@ def test_p09_sequencer_that_nobody_can_follow(dsn, connect, owner, taken_process
     """Without a free process it goes on, as long as something waits."""
     feed = Feed(new_session(owner, "item", notify="off"), Copy("public.item", ["id"]), parse=parsed)
 
+    # Between two turns somebody else could get its place: there is none while the others are taken.
+    owner.execute(f"alter database {owner.info.dbname} set reldiff.turn = '4s'")
+
     def watch() -> None:
-        until(lambda: owner.execute(SEQUENCER).fetchall(), "the process")
+        earlier, = until(lambda: owner.execute(SEQUENCER).fetchone(), "the process")
+        pid, = until(lambda: {pid for pid, in owner.execute(SEQUENCER)} - {earlier}, "another one, with its turn before it")
         free = taken_processes()
-        pid, = until(lambda: owner.execute(SEQUENCER).fetchone(), "the process")
-        several_turns = time.monotonic() + 1
+        several_turns = time.monotonic() + 9
         while time.monotonic() < several_turns:
             settle(owner)
             # Between two turns nobody is it.
