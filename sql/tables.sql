@@ -219,8 +219,8 @@ CREATE TABLE event.recipient_set_member_0 (
 );
 CREATE INDEX ON event.recipient_set_member_0 (session_id, set_id);
 
--- A row per changed row. command and arrival order the changes of a transaction; the record holds operation, key and
--- columns (src/change/record.rs).
+-- The changed rows: several of them in a row where they are short (src/change/chunk.rs), each with its operation, key and columns
+-- (src/change/record.rs). command and arrival, those of a row's last change, order the changes of a transaction.
 CREATE TABLE event.log_0 (
     xid xid8 NOT NULL,
     set_id bigint NOT NULL,
@@ -228,12 +228,13 @@ CREATE TABLE event.log_0 (
     arrival bigint NOT NULL,
     relation regclass NOT NULL,
     epoch integer NOT NULL,
-    record bytea NOT NULL
+    changes bytea NOT NULL
 );
-CREATE INDEX ON event.log_0 (xid, set_id, command, arrival);
+-- No two entries are alike, here and in the next four: to look for duplicates where a page is full would be in vain.
+CREATE INDEX ON event.log_0 (xid, set_id, command, arrival) WITH (deduplicate_items = off);
 
 -- A row per transaction that has its place in the feed. noted is the WAL position at its pre-commit. If it concerns one recipient set, that is here, and a small one's changes,
--- all of one relation, are here instead of in the log (src/change/inline.rs). has_skips: after it there are
+-- all of one relation, are here instead of in the log (src/change/chunk.rs). has_skips: after it there are
 -- channels in event.skipped_notification. origin: what the writer called itself.
 CREATE TABLE event.transaction_0 (
     epoch integer NOT NULL,
@@ -248,8 +249,8 @@ CREATE TABLE event.transaction_0 (
     changes bytea,
     origin text
 );
-CREATE INDEX ON event.transaction_0 (epoch, position);
-CREATE INDEX ON event.transaction_0 (set_id, epoch, position);
+CREATE INDEX ON event.transaction_0 (epoch, position) WITH (deduplicate_items = off);
+CREATE INDEX ON event.transaction_0 (set_id, epoch, position) WITH (deduplicate_items = off);
 
 -- The sets of a transaction that concerns several.
 CREATE TABLE event.transaction_set_0 (
@@ -257,7 +258,7 @@ CREATE TABLE event.transaction_set_0 (
     epoch integer NOT NULL,
     position pg_lsn NOT NULL
 );
-CREATE INDEX ON event.transaction_set_0 (set_id, epoch, position);
+CREATE INDEX ON event.transaction_set_0 (set_id, epoch, position) WITH (deduplicate_items = off);
 
 -- A row per transaction that was committed without a place. It gets one by a row of event.transaction_0, and stays here:
 -- event.sequenced says which of them have theirs.
@@ -271,7 +272,7 @@ CREATE TABLE event.unsequenced_0 (
     changes bytea,
     origin text
 );
-CREATE INDEX ON event.unsequenced_0 (epoch, xid);
+CREATE INDEX ON event.unsequenced_0 (epoch, xid) WITH (deduplicate_items = off);
 
 CREATE TABLE event.recipient_set_1 (LIKE event.recipient_set_0 INCLUDING ALL);
 CREATE TABLE event.recipient_set_member_1 (LIKE event.recipient_set_member_0 INCLUDING ALL);

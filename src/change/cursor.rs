@@ -32,6 +32,11 @@ impl ChangeOrder {
             arrival: rank | (arrival & (Self::NOT_A_DELETE - 1)),
         }
     }
+
+    /// Whether nothing can come between the two.
+    pub fn is_next_after(self, previous: Self) -> bool {
+        self.command == previous.command && self.arrival == previous.arrival + 1
+    }
 }
 
 /// A transaction's place in the feed.

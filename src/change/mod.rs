@@ -4,13 +4,13 @@
 //! A row image is reached through [`diff::RowPair`], which `capture/row` implements.
 
 mod changes;
+pub mod chunk;
 pub mod cursor;
 mod deletes;
 pub mod diff;
 pub mod digits;
 pub mod event;
 pub mod gaps;
-pub mod inline;
 pub mod json;
 pub mod lineage;
 pub mod matching;

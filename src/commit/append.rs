@@ -6,7 +6,7 @@ use std::rc::Rc;
 use pgrx::pg_sys::Oid;
 
 use super::interned;
-use crate::change::inline;
+use crate::change::chunk::{self, Chunk};
 use crate::change::outbox::Changes;
 use crate::change::recipients::Recipients;
 use crate::pg::fault;
@@ -16,6 +16,9 @@ use crate::tables::epoch;
 use crate::tables::log::Log;
 use crate::tables::segment::{self, Tables};
 use crate::tables::unsequenced::Unsequenced;
+
+/// A transaction's row with at most so many bytes of changes is stored without compression or TOAST.
+const MOST_BYTES: usize = 1_600;
 
 /// Stores the changes, which are in their order, in the log, or returns them for the transaction's row.
 pub fn small_or_logged(changes: &Changes) -> Contents {
@@ -30,22 +33,20 @@ pub fn small_or_logged(changes: &Changes) -> Contents {
 fn small(segment: &Tables, changes: &Changes) -> Option<Contents> {
     let (first, _) = changes.iter().next()?;
     fault::point("append");
-    let alike = changes.iter().all(|(change, _)| {
-        change.relation == first.relation && change.recipients == first.recipients
-    });
-    if !alike {
-        return None;
+    let mut chunk = Chunk::new();
+    for (change, record) in changes.iter() {
+        let is_alike =
+            change.relation == first.relation && change.recipients == first.recipients;
+        if !is_alike || !chunk.has_room(record, MOST_BYTES) {
+            return None;
+        }
+        chunk.push(change.order, record);
     }
-    let encoded = inline::encode(
-        changes
-            .iter()
-            .map(|(change, record)| (change.order, record)),
-    )?;
     let set = interned::id(segment, &first.recipients);
     Some(Contents::Inline {
         set,
         relation: Oid::from_u32(first.relation),
-        changes: encoded,
+        changes: chunk.into_bytes(),
     })
 }
 
@@ -65,7 +66,7 @@ pub fn from_row(transaction: &Unsequenced, contents: &Contents) {
         transaction.source.xid,
     );
     let mut append = log.append();
-    for (order, record) in inline::decode(changes).expect("we have just written it") {
+    for (order, record) in chunk::decode(changes).expect("we have just written it") {
         append.change(*set, order, *relation, record);
     }
     append.end();

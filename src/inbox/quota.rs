@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use super::acknowledge;
 use super::reader::Reader;
+use crate::change::chunk;
 use crate::change::cursor::Position;
-use crate::change::inline;
 use crate::change::operation::SessionId;
 use crate::change::payload;
 use crate::change::record::Record;
@@ -93,7 +93,7 @@ fn received(after: Position) -> (HashMap<SessionId, Size>, Position) {
             match &recorded.inline {
                 Some((set, changes)) => {
                     let size = sets.entry(*set).or_default();
-                    let changes = inline::decode(changes).unwrap_or_default();
+                    let changes = chunk::decode(changes).unwrap_or_default();
                     changes
                         .into_iter()
                         .for_each(|(_, record)| count(record, size));

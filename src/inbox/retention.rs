@@ -5,9 +5,9 @@
 
 use super::acknowledge;
 use super::reader::Reader;
+use crate::change::chunk;
 use crate::change::cursor::Cursor;
 use crate::change::event::{self, Change};
-use crate::change::inline;
 use crate::change::operation::SessionId;
 use crate::change::record::Record;
 use crate::gucs;
@@ -164,7 +164,7 @@ fn last_event(segment: &Tables, session: &Session, set: i64, newest: &OfSet) -> 
     let position = placed.position;
     let (relation, order, record) = match &newest.inline {
         Some((relation, changes)) => {
-            let (order, record) = inline::decode(changes)?.pop()?;
+            let (order, record) = chunk::decode(changes)?.pop()?;
             (*relation, order, record.to_vec())
         }
         None => {

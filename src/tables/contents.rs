@@ -6,7 +6,7 @@ use crate::pg::bytes;
 
 /// Whom a transaction concerns, and where its changes are.
 pub enum Contents {
-    /// One set of recipients; the changes, all of one relation, are in the transaction's row (`change/inline.rs`).
+    /// One set of recipients; the changes, all of one relation, are in the transaction's row (`change/chunk.rs`).
     Inline {
         set: i64,
         relation: Oid,

@@ -1,15 +1,17 @@
-//! `event.log_0` and so on: a row per changed row.
+//! `event.log_0` and so on: the changed rows, several in a row of the table where they are short.
+//!
+//! A row has changes of one set of recipients, between which nothing else of that set can come, and is found by its last one.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::ops::Range;
 use std::rc::Rc;
 
 use pgrx::pg_sys::Oid;
 
 use super::segment::Tables;
+use crate::change::chunk::{self, Chunk};
 use crate::change::cursor::ChangeOrder;
-use crate::change::inline;
 use crate::error::{Error, raise};
 use crate::pg::bytes::Bytea;
 use crate::pg::insert::Insert;
@@ -22,7 +24,13 @@ const COMMAND: i16 = 3;
 const ARRIVAL: i16 = 4;
 const RELATION: i16 = 5;
 const EPOCH: i16 = 6;
-const RECORD: i16 = 7;
+const CHANGES: i16 = 7;
+
+/// A row with at most so many bytes of changes is stored without compression or TOAST. A longer one has one change.
+const MOST_BYTES: usize = 1_900;
+
+/// After so many bytes the rows of all sets are written.
+const MOST_UNWRITTEN: usize = 1 << 20;
 
 /// A changed row as it is stored.
 pub struct Entry {
@@ -53,6 +61,9 @@ impl Log {
         Append {
             log: self,
             insert: self.table.insert(),
+            unwritten: BTreeMap::new(),
+            bytes: 0,
+            last: None,
             buffer: Bytea::default(),
         }
     }
@@ -63,24 +74,73 @@ impl Log {
 pub struct Append<'log> {
     log: &'log Log,
     insert: Insert<'log>,
+    /// The rows that may get more changes, by set.
+    unwritten: BTreeMap<i64, Unwritten>,
+    /// How many bytes have come since all of them were written.
+    bytes: usize,
+    /// The last change.
+    last: Option<ChangeOrder>,
     buffer: Bytea,
 }
 
+/// A row that may get more changes.
+struct Unwritten {
+    relation: Oid,
+    last: ChangeOrder,
+    chunk: Chunk,
+}
+
 impl Append<'_> {
-    /// Appends one changed row.
+    /// Appends one changed row. They come in their order.
     pub fn change(&mut self, set: i64, order: ChangeOrder, relation: Oid, record: &[u8]) {
+        // What lies between can have been written before, or come later.
+        let is_next = self.last.is_some_and(|last| order.is_next_after(last));
+        if !is_next || self.bytes > MOST_UNWRITTEN {
+            self.write_all();
+        }
+        self.last = Some(order);
+        self.bytes += record.len();
+        if let Some(row) = self.unwritten.get_mut(&set)
+            && row.relation == relation
+            && row.chunk.has_room(record, MOST_BYTES)
+        {
+            row.last = order;
+            row.chunk.push(order, record);
+            return;
+        }
+        let mut chunk = Chunk::new();
+        chunk.push(order, record);
+        let row = Unwritten {
+            relation,
+            last: order,
+            chunk,
+        };
+        if let Some(full) = self.unwritten.insert(set, row) {
+            self.write(set, &full);
+        }
+    }
+
+    fn write_all(&mut self) {
+        self.bytes = 0;
+        for (set, row) in std::mem::take(&mut self.unwritten) {
+            self.write(set, &row);
+        }
+    }
+
+    fn write(&mut self, set: i64, row: &Unwritten) {
         self.insert.row(&[
             Some(unsigned(self.log.xid)),
             Some(set.into()),
-            Some(i64::from(order.command).into()),
-            Some((order.arrival as i64).into()),
-            Some(relation.into()),
+            Some(i64::from(row.last.command).into()),
+            Some((row.last.arrival as i64).into()),
+            Some(row.relation.into()),
             Some(i32::from(self.log.epoch).into()),
-            Some(self.buffer.datum(record)),
+            Some(self.buffer.datum(row.chunk.bytes())),
         ]);
     }
 
-    pub fn end(self) {
+    pub fn end(mut self) {
+        self.write_all();
         self.insert.end();
     }
 }
@@ -103,6 +163,30 @@ pub struct Merge {
 struct Kept {
     entry: Entry,
     is_short: bool,
+}
+
+impl Kept {
+    /// The changes of a row from `from` on. Raises 55000 if this library does not know their form.
+    fn of_chunk(
+        set: i64,
+        relation: Oid,
+        changes: &[u8],
+        from: Option<ChangeOrder>,
+    ) -> impl Iterator<Item = Self> {
+        let changes = chunk::decode(changes).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
+        changes
+            .into_iter()
+            .filter(move |(order, _)| from.is_none_or(|from| *order >= from))
+            .map(move |(order, record)| Self {
+                entry: Entry {
+                    order,
+                    relation,
+                    set,
+                    record: record.to_vec(),
+                },
+                is_short: false,
+            })
+    }
 }
 
 /// The changes that concern one set.
@@ -153,21 +237,7 @@ impl Merge {
 
     /// Adds the changes of a transaction's row, all of this relation. Raises 55000 if this library does not know their form.
     pub fn add_inline(&mut self, set: i64, relation: Oid, changes: &[u8]) {
-        let changes = inline::decode(changes).unwrap_or_else(|| raise(Error::ExtensionOutOfDate));
-        let from = self.from;
-        let entries: VecDeque<Kept> = changes
-            .into_iter()
-            .filter(|(order, _)| from.is_none_or(|from| *order >= from))
-            .map(|(order, record)| Kept {
-                entry: Entry {
-                    order,
-                    relation,
-                    set,
-                    record: record.to_vec(),
-                },
-                is_short: false,
-            })
-            .collect();
+        let entries: VecDeque<Kept> = Kept::of_chunk(set, relation, changes, self.from).collect();
         let head = entries.front().map(|kept| kept.entry.order);
         let place = self.sources.len();
         self.heads.extend(head.map(|head| Reverse((head, place))));
@@ -223,8 +293,8 @@ impl Merge {
         }
     }
 
-    /// At most `limit` changes of the transaction that concern the set, from `from` on, in order, and whether these are
-    /// all; the records are at most `bytes` long together.
+    /// Changes of the transaction that concern the set, from `from` on, in order, and whether these are all. It takes whole
+    /// rows until it has `limit` changes or `bytes` bytes.
     fn read(
         &self,
         set: i64,
@@ -257,19 +327,25 @@ impl Merge {
                 if row.int4(EPOCH) != i32::from(self.epoch) {
                     continue;
                 }
-                if entries.len() == limit || left == 0 {
+                if entries.len() >= limit || left == 0 {
                     return (entries, false);
                 }
-                let length = row.length(RECORD);
-                let is_short = length > left;
-                left = left.saturating_sub(length.max(1));
-                let record = if is_short {
-                    Vec::new()
+                let length = row.length(CHANGES);
+                // A longer row has one change, and tells its order without it.
+                let is_short = length > left.max(MOST_BYTES);
+                left = left.saturating_sub(length);
+                if is_short {
+                    let entry = Entry {
+                        order: last_order(&row),
+                        relation: row.oid(RELATION),
+                        set,
+                        record: Vec::new(),
+                    };
+                    entries.push_back(Kept { entry, is_short });
                 } else {
-                    row.bytes(RECORD).expect("a NOT NULL column")
-                };
-                let entry = entry(&row, record);
-                entries.push_back(Kept { entry, is_short });
+                    let changes = changes(&row);
+                    entries.extend(Kept::of_chunk(set, row.oid(RELATION), &changes, from));
+                }
             }
         }
         (entries, true)
@@ -287,7 +363,14 @@ pub fn last(segment: &Tables, epoch: u16, xid: u64, set: i64, read: Read) -> Opt
     let mut scan = table.scan(segment.log_order, &of_set(xid, set), read);
     while let Some(row) = scan.next_back() {
         if row.int4(EPOCH) == i32::from(epoch) {
-            return Some(entry(&row, row.bytes(RECORD)?));
+            let changes = changes(&row);
+            let (order, record) = chunk::decode(&changes)?.pop()?;
+            return Some(Entry {
+                order,
+                relation: row.oid(RELATION),
+                set,
+                record: record.to_vec(),
+            });
         }
     }
     None
@@ -304,22 +387,21 @@ pub fn visit(
     let table = Table::open_to_look(segment.log);
     let mut scan = table.scan(segment.log_order, &[Key::xid8(XID, xid)], read);
     while let Some(row) = scan.next() {
-        if row.int4(EPOCH) == i32::from(epoch)
-            && let Some(record) = row.bytes(RECORD)
-        {
-            visit(row.int8(SET), &record);
+        if row.int4(EPOCH) == i32::from(epoch) {
+            for (_, record) in chunk::decode(&changes(&row)).unwrap_or_default() {
+                visit(row.int8(SET), record);
+            }
         }
     }
 }
 
-fn entry(row: &Row, record: Vec<u8>) -> Entry {
-    Entry {
-        order: ChangeOrder {
-            command: row.int8(COMMAND) as u32,
-            arrival: row.int8(ARRIVAL) as u64,
-        },
-        relation: row.oid(RELATION),
-        set: row.int8(SET),
-        record,
+fn changes(row: &Row) -> Vec<u8> {
+    row.bytes(CHANGES).expect("a NOT NULL column")
+}
+
+fn last_order(row: &Row) -> ChangeOrder {
+    ChangeOrder {
+        command: row.int8(COMMAND) as u32,
+        arrival: row.int8(ARRIVAL) as u64,
     }
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import log
 from wire import Listener, events, inbox, new_session
 
 MEGABYTE = 1024
@@ -137,7 +138,7 @@ def writer(connect):
 
 def logged(connection) -> int:
     """How many changes of the running transaction are in the log already."""
-    return connection.execute("select count(*) from event.log where xid = pg_current_xact_id()").fetchone()[0]
+    return log.logged(connection, "xid = pg_current_xact_id()")
 
 
 def update(connection, value: int, low: int, high: int) -> None:
@@ -185,7 +186,7 @@ def test_p01_rolled_back_savepoint_that_has_been_logged(item, writer, before, af
     expected = [rows(1, 1, before)] + [rows(4, 1, after)] * (after > 0)
     assert told(item, session) == expected
     # Few changes are with their transaction, without a row in the log.
-    in_log, = item.execute("select count(*) from event.log").fetchone()
+    in_log = log.logged(item)
     assert in_log == size(expected) or (in_log == 0 and size(expected) < 50)
 
 
@@ -231,7 +232,7 @@ def test_p01_released_savepoints_that_have_been_logged(connect, item, writer):
     assert count == last == size(expected)
     nudge, = listener.events()
     assert (nudge["type"], nudge["count"], nudge["cursor"]) == ("nudge", count, cursor)
-    assert item.execute("select count(*) from event.log").fetchone() == (size(expected),)
+    assert log.logged(item) == size(expected)
 
 
 def test_p01_released_and_then_rolled_back(item, writer):
