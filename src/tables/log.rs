@@ -29,9 +29,6 @@ const CHANGES: i16 = 7;
 /// A row with at most so many bytes of changes is stored without compression or TOAST. A longer one has one change.
 const MOST_BYTES: usize = 1_900;
 
-/// After so many bytes the rows of all sets are written.
-const MOST_UNWRITTEN: usize = 1 << 20;
-
 /// A changed row as it is stored.
 pub struct Entry {
     pub order: ChangeOrder,
@@ -62,7 +59,6 @@ impl Log {
             log: self,
             insert: self.table.insert(),
             unwritten: BTreeMap::new(),
-            bytes: 0,
             last: None,
             buffer: Bytea::default(),
         }
@@ -76,8 +72,6 @@ pub struct Append<'log> {
     insert: Insert<'log>,
     /// The rows that may get more changes, by set.
     unwritten: BTreeMap<i64, Unwritten>,
-    /// How many bytes have come since all of them were written.
-    bytes: usize,
     /// The last change.
     last: Option<ChangeOrder>,
     buffer: Bytea,
@@ -95,11 +89,10 @@ impl Append<'_> {
     pub fn change(&mut self, set: i64, order: ChangeOrder, relation: Oid, record: &[u8]) {
         // What lies between can have been written before, or come later.
         let is_next = self.last.is_some_and(|last| order.is_next_after(last));
-        if !is_next || self.bytes > MOST_UNWRITTEN {
+        if !is_next {
             self.write_all();
         }
         self.last = Some(order);
-        self.bytes += record.len();
         if let Some(row) = self.unwritten.get_mut(&set)
             && row.relation == relation
             && row.chunk.has_room(record, MOST_BYTES)
@@ -121,7 +114,6 @@ impl Append<'_> {
     }
 
     fn write_all(&mut self) {
-        self.bytes = 0;
         for (set, row) in std::mem::take(&mut self.unwritten) {
             self.write(set, &row);
         }
