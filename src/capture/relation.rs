@@ -181,6 +181,10 @@ fn load(description: &Description) -> Option<WatchedRelation> {
             .map(|column| column.number)
             .collect(),
         storage,
-        names: description.names().columns,
+        names: description
+            .columns
+            .iter()
+            .map(|column| (column.number, column.name.clone()))
+            .collect(),
     })
 }

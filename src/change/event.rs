@@ -6,7 +6,7 @@ use super::cursor::{ChangeOrder, Cursor, Position};
 use super::operation::{ColumnNumber, Control, Operation, SubscriptionId, SubscriptionType};
 use super::recipients::Recipient;
 use super::record::{KeyColumn, Part, Record, Value};
-use super::relation::RelationNames;
+use super::relation::{Name, RelationNames};
 
 /// A transaction as its events name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub enum Content<'a> {
     },
     RowDelete,
     FieldUpdate {
-        column: &'a [u8],
+        column: &'a Name,
         part: &'a Part<'a>,
     },
     Control {
@@ -161,7 +161,7 @@ impl<'a> Event<'a> {
     }
 
     /// The columns that the payload shows or names as unrenderable, with their names.
-    pub fn columns(&self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> {
+    pub fn columns(&self) -> impl Iterator<Item = (&'a Name, Value<'a>)> {
         let relation = self.change.relation;
         let key = self.key();
         let (parts, share) = match self.content {
@@ -274,16 +274,8 @@ mod tests {
     use super::*;
 
     fn relation() -> RelationNames {
-        RelationNames {
-            schema: b"public".to_vec(),
-            name: b"person".to_vec(),
-            qualified: b"public.person".to_vec(),
-            columns: vec![
-                (1, b"id".to_vec()),
-                (2, b"name".to_vec()),
-                (4, b"score".to_vec()),
-            ],
-        }
+        let columns: [(ColumnNumber, &[u8]); 3] = [(1, b"id"), (2, b"name"), (4, b"score")];
+        RelationNames::new(b"public", b"person", b"public.person", columns)
     }
 
     fn record(operation: Operation, parts: &[i16]) -> Record<'static> {
@@ -325,7 +317,7 @@ mod tests {
             |event| {
                 let columns = event
                     .columns()
-                    .map(|(name, _)| String::from_utf8(name.to_vec()).unwrap());
+                    .map(|(name, _)| String::from_utf8(name.text.clone()).unwrap());
                 events.push((event.subscription, event.field(), columns.collect()));
             },
         );

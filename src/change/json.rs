@@ -77,6 +77,14 @@ impl<'a> Object<'a> {
         self.out
     }
 
+    /// As [`Self::key`], for a key that is a JSON string already.
+    pub fn json_key(&mut self, key: &[u8]) -> &mut Vec<u8> {
+        self.separate();
+        self.out.extend_from_slice(key);
+        self.out.push(b':');
+        self.out
+    }
+
     /// As [`Self::key`], for a key of our own, which needs no escapes.
     pub fn member(&mut self, key: &'static str) -> &mut Vec<u8> {
         self.separate();

@@ -203,7 +203,7 @@ fn write(event: &Event, format: Format, source: &Source, truncated: bool) -> Pay
         Content::Overflow { resume } => object.text("resume", resume.to_string().as_bytes()),
         Content::Control { subscription } => {
             object.text("subscription_id", subscription.to_string().as_bytes());
-            object.text("relation", &event.change.relation.qualified);
+            object.raw("relation", &event.change.relation.qualified.json);
         }
         Content::RowInsert { .. } | Content::RowDelete | Content::FieldUpdate { .. } => {
             row(event, format, truncated, &mut object);
@@ -236,20 +236,22 @@ fn row(event: &Event, format: Format, truncated: bool, object: &mut Object) {
         let mut payload = Object::new(object.member("payload"));
         for (name, value) in event.columns() {
             match value {
-                Value::Json(json) => payload.key(name).extend_from_slice(json),
-                Value::Unrenderable => unrenderable.push(name),
+                Value::Json(json) => payload.json_key(&name.json).extend_from_slice(json),
+                Value::Unrenderable => unrenderable.push(&name.json),
                 Value::Absent => {}
             }
         }
         payload.end();
         if !unrenderable.is_empty() {
-            array(unrenderable, object.member("unrenderable"), string);
+            array(unrenderable, object.member("unrenderable"), |name, out| {
+                out.extend_from_slice(name);
+            });
         }
     }
-    object.text("relation", &relation.qualified);
+    object.raw("relation", &relation.qualified.json);
     key(relation, event.key(), object.member("key"));
     if let Content::FieldUpdate { column, .. } = event.content {
-        object.text("column", column);
+        object.raw("column", &column.json);
     }
 }
 
@@ -266,7 +268,7 @@ pub fn key(relation: &RelationNames, key: &[KeyColumn], out: &mut Vec<u8>) {
     let mut object = Object::new(out);
     for column in key {
         object
-            .key(name(relation, column.column))
+            .json_key(name(relation, column.column))
             .extend_from_slice(column.json);
     }
     object.end();
@@ -277,20 +279,15 @@ fn row_id(relation: &RelationNames, key: &[KeyColumn], out: &mut Vec<u8>) {
     let mut row_id = Object::new(out);
     if let [key] = key {
         let mut column_id = Object::new(row_id.member("pk_column_id"));
-        let mut relation_id = Object::new(column_id.member("relation_id"));
-        let mut schema_id = Object::new(relation_id.member("schema_id"));
-        schema_id.text("name", &relation.schema);
-        schema_id.end();
-        relation_id.text("name", &relation.name);
-        relation_id.end();
-        column_id.text("name", name(relation, key.column));
+        column_id.raw("relation_id", &relation.identifier);
+        column_id.raw("name", name(relation, key.column));
         column_id.end();
         row_id.text("pk_value", key.text);
     } else {
-        row_id.text("schema_name", &relation.schema);
-        row_id.text("relation_name", &relation.name);
+        row_id.raw("schema_name", &relation.schema.json);
+        row_id.raw("relation_name", &relation.name.json);
         array(key, row_id.member("pk_column_names"), |key, out| {
-            string(name(relation, key.column), out)
+            out.extend_from_slice(name(relation, key.column));
         });
         array(key, row_id.member("pk_values"), |key, out| {
             string(key.text, out)
@@ -299,9 +296,9 @@ fn row_id(relation: &RelationNames, key: &[KeyColumn], out: &mut Vec<u8>) {
     row_id.end();
 }
 
-/// The name of a key column, which [`super::event::for_each`] has seen to exist.
+/// The name of a key column as JSON, which [`super::event::for_each`] has seen to exist.
 fn name(relation: &RelationNames, column: ColumnNumber) -> &[u8] {
-    relation.column(column).unwrap_or_default()
+    relation.column(column).map_or(b"", |name| &name.json)
 }
 
 #[cfg(test)]
@@ -334,16 +331,8 @@ mod tests {
     }
 
     fn relation() -> RelationNames {
-        RelationNames {
-            schema: b"public".to_vec(),
-            name: b"person".to_vec(),
-            qualified: b"public.person".to_vec(),
-            columns: vec![
-                (1, b"id".to_vec()),
-                (2, b"na\"me".to_vec()),
-                (3, b"score".to_vec()),
-            ],
-        }
+        let columns: [(ColumnNumber, &[u8]); 3] = [(1, b"id"), (2, b"na\"me"), (3, b"score")];
+        RelationNames::new(b"public", b"person", b"public.person", columns)
     }
 
     /// Renders the only event of the change for a table subscriber.

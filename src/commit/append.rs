@@ -35,8 +35,7 @@ fn small(segment: &Tables, changes: &Changes) -> Option<Contents> {
     fault::point("append");
     let mut chunk = Chunk::new();
     for (change, record) in changes.iter() {
-        let is_alike =
-            change.relation == first.relation && change.recipients == first.recipients;
+        let is_alike = change.relation == first.relation && change.recipients == first.recipients;
         if !is_alike || !chunk.has_room(record, MOST_BYTES) {
             return None;
         }

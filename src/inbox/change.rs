@@ -31,10 +31,10 @@ pub fn rows(reader: &mut Reader, format: Format, limit: usize) -> (Vec<(Cursor, 
                 kind: event.operation().event_type(),
                 relation: event
                     .has_relation()
-                    .then(|| event.change.relation.qualified.clone()),
+                    .then(|| event.change.relation.qualified.text.clone()),
                 key,
                 column: match event.content {
-                    Content::FieldUpdate { column, .. } => Some(column.to_vec()),
+                    Content::FieldUpdate { column, .. } => Some(column.text.clone()),
                     Content::RowInsert { .. }
                     | Content::RowDelete
                     | Content::Control { .. }
@@ -136,7 +136,7 @@ fn values(event: &Event) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
             let mut object = Object::new(&mut row);
             for (name, value) in event.columns() {
                 if let Value::Json(value) = value {
-                    object.key(name).extend_from_slice(value);
+                    object.json_key(&name.json).extend_from_slice(value);
                 }
             }
             object.end();

@@ -39,7 +39,7 @@ fn line(event: &Event, color: bool) -> Vec<u8> {
         line.extend_from_slice(paint);
     }
     line.extend_from_slice(sign);
-    line.extend_from_slice(&event.change.relation.qualified);
+    line.extend_from_slice(&event.change.relation.qualified.text);
     if event.has_relation() {
         line.push(b' ');
     }
@@ -56,14 +56,14 @@ fn line(event: &Event, color: bool) -> Vec<u8> {
             line.extend_from_slice(b"  ");
             let mut row = Object::new(&mut line);
             for (name, value) in event.columns() {
-                shown(value, row.key(name));
+                shown(value, row.json_key(&name.json));
             }
             row.end();
         }
         Content::RowDelete => {}
         Content::FieldUpdate { column, part } => {
             line.extend_from_slice(b"  ");
-            line.extend_from_slice(column);
+            line.extend_from_slice(&column.text);
             line.extend_from_slice(b": ");
             shown(part.old, &mut line);
             line.extend_from_slice(if is_utf8() { " → " } else { " -> " }.as_bytes());

@@ -48,7 +48,7 @@ fn end(session: &Session, oid: Oid) -> bool {
         oid.to_u32(),
         Recipients::from_iter([recipient]),
         // The session may see nothing of the relation, but it knows its name.
-        &relation.names.qualified,
+        &relation.names.qualified.text,
         gucs::outbox_bytes(),
     );
     true

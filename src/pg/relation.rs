@@ -75,16 +75,13 @@ impl Description {
 
     /// The names that events carry.
     pub fn names(&self) -> RelationNames {
-        RelationNames {
-            schema: self.schema.clone(),
-            name: self.name.clone(),
-            qualified: self.qualified.clone(),
-            columns: self
-                .columns
-                .iter()
-                .map(|column| (column.number, column.name.clone()))
-                .collect(),
-        }
+        let columns = self.columns.iter();
+        RelationNames::new(
+            &self.schema,
+            &self.name,
+            &self.qualified,
+            columns.map(|column| (column.number, &column.name[..])),
+        )
     }
 }
 
