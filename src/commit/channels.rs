@@ -3,7 +3,8 @@
 //! A session has a channel of its own, or shares one with others. What cannot be told one by one on a channel is told by
 //! one nudge, behind everything that was: so whoever listens to a channel has heard all that comes before the nudge.
 
-use std::ffi::CString;
+use std::ffi::CStr;
+use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
@@ -15,7 +16,7 @@ use crate::tables::session::Notify;
 
 /// A channel with what a transaction has for it.
 pub struct Channel {
-    pub name: CString,
+    pub name: Rc<CStr>,
     pub is_shared: bool,
     /// The sessions on it that have events, ascending.
     pub sessions: Vec<SessionId>,
@@ -42,16 +43,16 @@ impl Channels {
     pub fn of(tally: &Tally) -> Self {
         let limit = gucs::NOTIFY_LIMIT.get() as u64;
         let mut found = Self::default();
-        let mut shared: FxHashMap<CString, usize> = FxHashMap::default();
+        let mut shared: FxHashMap<Rc<CStr>, usize> = FxHashMap::default();
         for (id, count) in tally.iter() {
             let session = addressee::session(id).filter(|session| session.notify != Notify::Off);
             let Some(session) = session else { continue };
-            let known = session.shared_channel.as_ref();
+            let known = session.channel.shared_name();
             let place = known.and_then(|name| shared.get(name).copied());
             let place = place.unwrap_or_else(|| {
                 found.channels.push(Channel {
-                    name: session.channel(),
-                    is_shared: session.shared_channel.is_some(),
+                    name: Rc::clone(&session.channel.name),
+                    is_shared: session.channel.is_shared,
                     sessions: Vec::new(),
                     events: 0,
                     last: count.last,
@@ -59,7 +60,7 @@ impl Channels {
                     is_open: true,
                 });
                 let place = found.channels.len() - 1;
-                shared.extend(known.map(|name| (name.clone(), place)));
+                shared.extend(known.map(|name| (Rc::clone(name), place)));
                 place
             });
             let channel = &mut found.channels[place];

@@ -1,5 +1,7 @@
 //! Attaching to a session: LISTEN, and its pending events as notifications of the attaching transaction.
 
+use std::rc::Rc;
+
 use pgrx::Uuid;
 use pgrx::prelude::*;
 
@@ -23,7 +25,7 @@ fn session_attach(session_id: Option<Uuid>, replay: Option<bool>) -> i64 {
     let id = session.id;
     permissions::judge(&session);
     access::set_current(Some(id), false);
-    notify::listen(&session.channel());
+    notify::listen(&session.channel.name);
     session_expiry::note_use(id);
     let start = acknowledge::start(&session, None);
     let pending = Reader::new(session, Read::Inserted, start).count();
@@ -55,7 +57,7 @@ pub fn replay(
     let Some(session) = session::find(id).filter(|session| session.notify != Notify::Off) else {
         return true;
     };
-    let channel = session.channel();
+    let channel = Rc::clone(&session.channel.name);
     let has_room = |bytes| notify::queue_has_room(bytes, gucs::NOTIFY_QUEUE_LIMIT.get());
     if !has_room(NUDGE_BYTES) {
         let is_skipped = has_lock && pending > 0;
@@ -64,7 +66,7 @@ pub fn replay(
         }
         return !is_skipped;
     }
-    let named = session.shared_channel.is_some().then_some([id]);
+    let named = session.channel.is_shared.then_some([id]);
     let named = named.as_ref().map(|id| id.as_slice());
     let found = if has_lock {
         events(session, pending, named)

@@ -185,11 +185,11 @@ pub fn enforce(id: SessionId) {
     };
     inbox_size::set(id, size);
     wakeups::add(id);
-    let named = session.shared_channel.is_some().then_some([id]);
+    let named = session.channel.is_shared.then_some([id]);
     let nudge = payload::nudge(resume, 1, named.as_ref().map(|id| id.as_slice()));
     if session.notify != Notify::Off
         && notify::queue_has_room(nudge.len(), gucs::NOTIFY_QUEUE_LIMIT.get())
     {
-        notify::notify(&session.channel(), &notify::Payload::new(nudge));
+        notify::notify(&session.channel.name, &notify::Payload::new(nudge));
     }
 }

@@ -104,12 +104,14 @@ pub fn object_exclusive_within(class: Oid, object: Oid, time: Duration) -> bool 
 
 /// Takes ROW EXCLUSIVE on a relation, as who writes to it does, if nobody is in the way. Accepts invalidations in any case.
 pub fn try_relation_row_exclusive(relation: Oid) -> bool {
-    // SAFETY: plain values.
+    // SAFETY: plain values; nothing inside has a destructor.
     unsafe {
-        let is_locked =
-            pg_sys::ConditionalLockRelationOid(relation, pg_sys::RowExclusiveLock as i32);
-        pg_sys::AcceptInvalidationMessages();
-        is_locked
+        raw::guarded(|| {
+            let mode = pg_sys::RowExclusiveLock as i32;
+            let is_locked = raw::ConditionalLockRelationOid(relation, mode);
+            raw::AcceptInvalidationMessages();
+            is_locked
+        })
     }
 }
 

@@ -75,6 +75,8 @@ unsafe extern "C-unwind" {
         for_session: bool,
         or_not: bool,
     ) -> pg_sys::LockAcquireResult::Type;
+    // storage/lmgr.h
+    pub fn ConditionalLockRelationOid(relation: Oid, mode: LockMode) -> bool;
     // utils/inval.h
     pub fn AcceptInvalidationMessages();
     // utils/relcache.h

@@ -7,7 +7,7 @@ use pgrx::datum::Interval;
 use crate::change::operation::SessionId;
 use crate::change::payload::Format;
 use crate::error::{Error, raise};
-use crate::tables::session::{Definition, Notify};
+use crate::tables::session::{Channel, Definition, Notify};
 
 /// The longest channel that LISTEN takes, in bytes.
 const LONGEST_CHANNEL: usize = 63;
@@ -51,7 +51,7 @@ impl Options {
         session.notify = self.notify.unwrap_or(session.notify);
         session.format = self.format.unwrap_or(session.format);
         if let Some(channel) = self.channel {
-            session.shared_channel = channel;
+            session.channel = channel.map_or_else(|| Channel::own(session.id), Channel::shared);
         }
         if let Some(ttl) = self.ttl {
             definition.ttl = ttl;

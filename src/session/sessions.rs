@@ -1,6 +1,7 @@
 //! The SQL functions of sessions (`sql/session.sql`).
 
-use std::ffi::CString;
+use std::ffi::CStr;
+use std::rc::Rc;
 
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
@@ -13,7 +14,7 @@ use crate::change::payload::Format;
 use crate::error::{Error, raise};
 use crate::gucs;
 use crate::pg::{lock, notify, role, setting, subtransaction, transaction};
-use crate::tables::session::{self, Definition, Notify, Session};
+use crate::tables::session::{self, Channel, Definition, Notify, Session};
 use crate::tables::subscription::{self, Deleted};
 use crate::tables::{access, session_expiry, skipped, wakeups};
 
@@ -36,13 +37,14 @@ fn session_create(
     let options = Options::check(name, notify, format, channel, ttl);
     remove_expired();
     check_quota(owner);
+    let id = uuid::Builder::from_random_bytes(transaction::random()).into_uuid();
     let mut definition = Definition {
         session: Session {
-            id: uuid::Builder::from_random_bytes(transaction::random()).into_uuid(),
+            id,
             notify: Notify::Payload,
             format: Format::Full,
             owner,
-            shared_channel: None,
+            channel: Channel::own(id),
         },
         name: None,
         ttl: None,
@@ -56,7 +58,7 @@ fn session_create(
     let session = definition.session;
     access::set_current(Some(session.id), false);
     if attach.unwrap_or(true) {
-        notify::listen(&session.channel());
+        notify::listen(&session.channel.name);
     }
     access::uuid(session.id)
 }
@@ -118,7 +120,7 @@ fn session_alter(
         return;
     };
     let has_ttl = options.has_ttl();
-    let before = definition.session.shared_channel.clone();
+    let before = definition.session.channel.shared_name().cloned();
     options.apply(&mut definition);
     session::replace(&definition);
     leave(before);
@@ -152,7 +154,8 @@ pub fn remove_expired() {
 
 /// Deletes the session, whose subscriptions have been deleted, and its inbox. The caller holds its lock.
 fn remove(id: SessionId, subscriptions: &[Deleted]) {
-    let shared_channel = session::find(id).and_then(|session| session.shared_channel);
+    let shared_channel =
+        session::find(id).and_then(|session| session.channel.shared_name().cloned());
     subscriptions::announce(subscriptions);
     session::delete(id);
     session_expiry::delete(id);
@@ -163,7 +166,7 @@ fn remove(id: SessionId, subscriptions: &[Deleted]) {
 }
 
 /// A session has left a shared channel: the last one takes along what was not notified there.
-fn leave(channel: Option<CString>) {
+fn leave(channel: Option<Rc<CStr>>) {
     if let Some(channel) = channel
         && skipped::is_known(&channel)
         && !session::is_shared(&channel)

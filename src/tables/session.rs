@@ -1,6 +1,7 @@
 //! `event.session_definition` and `event.session_position`.
 
 use std::ffi::{CStr, CString};
+use std::rc::Rc;
 
 use pgrx::datum::Interval;
 use pgrx::pg_sys::Oid;
@@ -63,22 +64,48 @@ pub struct Session {
     pub notify: Notify,
     pub format: Format,
     pub owner: Oid,
-    /// The channel that it shares with others; `None` if it has one of its own.
-    pub shared_channel: Option<CString>,
+    pub channel: Channel,
+}
+
+/// The channel of a session's notifications.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    pub name: Rc<CStr>,
+    /// Whether other sessions can have the same one.
+    pub is_shared: bool,
+}
+
+impl Channel {
+    /// The one that a session has unless it was given another.
+    pub fn own(id: SessionId) -> Self {
+        Self {
+            name: own_channel(id).into(),
+            is_shared: false,
+        }
+    }
+
+    pub fn shared(name: CString) -> Self {
+        Self {
+            name: name.into(),
+            is_shared: true,
+        }
+    }
+
+    /// Its name, if others can have the same one.
+    pub fn shared_name(&self) -> Option<&Rc<CStr>> {
+        self.is_shared.then_some(&self.name)
+    }
 }
 
 impl Session {
-    /// The channel of its notifications.
-    pub fn channel(&self) -> CString {
-        self.shared_channel
-            .clone()
-            .unwrap_or_else(|| own_channel(self.id))
-    }
-
     fn of(row: &Row) -> Self {
         let known = "the column holds what we wrote";
+        let id = row.uuid(ID);
+        let shared = row
+            .bytes(CHANNEL)
+            .map(|channel| CString::new(channel).expect("a text holds no NUL"));
         Self {
-            id: row.uuid(ID),
+            id,
             notify: row
                 .text(NOTIFY)
                 .and_then(|name| Notify::parse(&name))
@@ -88,9 +115,7 @@ impl Session {
                 .and_then(|name| Format::parse(&name))
                 .expect(known),
             owner: row.oid(OWNER),
-            shared_channel: row
-                .bytes(CHANNEL)
-                .map(|channel| CString::new(channel).expect("a text holds no NUL")),
+            channel: shared.map_or_else(|| Channel::own(id), Channel::shared),
         }
     }
 }
@@ -183,7 +208,7 @@ pub fn insert(definition: &Definition) {
 
 fn insert_definition(definition: &Definition) {
     let session = &definition.session;
-    let shared_channel = session.shared_channel.as_deref();
+    let shared_channel = session.channel.shared_name();
     Table::open_to_write(registry().session_definition).insert_row(&[
         Some(uuid(session.id)),
         definition.name.as_deref().map(text),

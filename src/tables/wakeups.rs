@@ -19,7 +19,7 @@ pub fn topic(session: SessionId) -> u32 {
 
 /// As [`topic`], for something else of this name.
 pub fn topic_of(name: &[u8]) -> u32 {
-    let (_, database) = transaction::database();
+    let database = transaction::database_oid();
     let mut of_all = [0; 20];
     of_all[..name.len()].copy_from_slice(name);
     of_all[16..].copy_from_slice(&database.to_u32().to_ne_bytes());
