@@ -136,7 +136,8 @@ def test_p07_rows_at_the_bounds_of_memory(connect):
         for table in tables:
             owner.execute(f"update {table} set v = repeat('x', 800)")
     stored = log.rows(owner)
-    assert {len(changes) for _, _, _, changes in stored} == {2}
+    assert max(len(changes) for _, _, _, changes in stored) == 2
+    enough({"rows of two": sum(len(changes) == 2 for _, _, _, changes in stored)}, {"rows of two": 4900})
     assert len({number for number, _, _, _ in stored}) == len(tables)
     told = owner.execute("select relation, (key ->> 'id')::integer from event.events(%s, null, 100000)", (session,)).fetchall()
     assert len(told) == len(tables) * rows
