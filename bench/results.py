@@ -51,8 +51,7 @@ def filesystem() -> str:
     holding = [fields for fields in mounts if Path("/tmp").is_relative_to(fields[1])]
     if not holding:
         return "filesystem unknown"
-    device, _, kind = max(holding, key=lambda fields: len(fields[1]))[:3]
-    return f"{kind} on {device}"
+    return max(holding, key=lambda fields: len(fields[1]))[2]
 
 
 def system() -> str:
