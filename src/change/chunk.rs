@@ -15,8 +15,9 @@ const HEADER: usize = 16;
 pub struct Chunk(Vec<u8>);
 
 impl Chunk {
-    pub fn new() -> Self {
-        let mut bytes = Vec::with_capacity(256);
+    /// Without changes yet, with room for a record of so many bytes.
+    pub fn for_bytes(record: usize) -> Self {
+        let mut bytes = Vec::with_capacity(1 + HEADER + record);
         bytes.push(VERSION);
         Self(bytes)
     }
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     fn chunk(changes: &[(ChangeOrder, &[u8])]) -> Chunk {
-        let mut chunk = Chunk::new();
+        let mut chunk = Chunk::for_bytes(0);
         for (order, record) in changes {
             chunk.push(*order, record);
         }

@@ -31,9 +31,9 @@ pub fn small_or_logged(changes: &Changes) -> Contents {
 
 /// The changes for the transaction's row: a few short ones of one relation for the same recipients.
 fn small(segment: &Tables, changes: &Changes) -> Option<Contents> {
-    let (first, _) = changes.iter().next()?;
+    let (first, record) = changes.iter().next()?;
     fault::point("append");
-    let mut chunk = Chunk::new();
+    let mut chunk = Chunk::for_bytes(record.len());
     for (change, record) in changes.iter() {
         let is_alike = change.relation == first.relation && change.recipients == first.recipients;
         if !is_alike || !chunk.has_room(record, MOST_BYTES) {

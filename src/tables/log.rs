@@ -26,8 +26,12 @@ const RELATION: i16 = 5;
 const EPOCH: i16 = 6;
 const CHANGES: i16 = 7;
 
-/// A row with at most so many bytes of changes is stored without compression or TOAST. A longer one has one change.
+/// A row with at most so many bytes of changes is stored without compression or TOAST. A longer one has one change, which readers
+/// rely on: it can grow, but not shrink.
 const MOST_BYTES: usize = 1_900;
+
+/// So many rows can wait for more changes: of more sets in turn few have two of them soon.
+const MOST_UNWRITTEN: usize = 100;
 
 /// A changed row as it is stored.
 pub struct Entry {
@@ -89,7 +93,7 @@ impl Append<'_> {
     pub fn change(&mut self, set: i64, order: ChangeOrder, relation: Oid, record: &[u8]) {
         // What lies between can have been written before, or come later.
         let is_next = self.last.is_some_and(|last| order.is_next_after(last));
-        if !is_next {
+        if !is_next || self.unwritten.len() == MOST_UNWRITTEN {
             self.write_all();
         }
         self.last = Some(order);
@@ -101,7 +105,7 @@ impl Append<'_> {
             row.chunk.push(order, record);
             return;
         }
-        let mut chunk = Chunk::new();
+        let mut chunk = Chunk::for_bytes(record.len());
         chunk.push(order, record);
         let row = Unwritten {
             relation,
@@ -285,8 +289,8 @@ impl Merge {
         }
     }
 
-    /// Changes of the transaction that concern the set, from `from` on, in order, and whether these are all. It takes whole
-    /// rows until it has `limit` changes or `bytes` bytes.
+    /// At most `limit` changes of the transaction that concern the set, from `from` on, in order, and whether these are
+    /// all; it stops behind the row of the log with which it has `bytes` bytes.
     fn read(
         &self,
         set: i64,
@@ -319,7 +323,7 @@ impl Merge {
                 if row.int4(EPOCH) != i32::from(self.epoch) {
                     continue;
                 }
-                if entries.len() >= limit || left == 0 {
+                if entries.len() == limit || left == 0 {
                     return (entries, false);
                 }
                 let length = row.length(CHANGES);
@@ -336,7 +340,11 @@ impl Merge {
                     entries.push_back(Kept { entry, is_short });
                 } else {
                     let changes = changes(&row);
-                    entries.extend(Kept::of_chunk(set, row.oid(RELATION), &changes, from));
+                    let mut kept = Kept::of_chunk(set, row.oid(RELATION), &changes, from);
+                    entries.extend(kept.by_ref().take(limit - entries.len()));
+                    if kept.next().is_some() {
+                        return (entries, false);
+                    }
                 }
             }
         }

@@ -95,32 +95,48 @@ def only_some(expected: list) -> list:
 @pytest.mark.parametrize("memory", ["64kB", "64MB"])
 def test_p07_changes_that_triggers_make_meanwhile(item, memory):
     """A trigger's changes come after all of its statement, though both came to the log in turn."""
-    session = new_session(item, "item", "other", notify="off")
+    session = new_session(item, "item", notify="off")
+    item.execute("insert into item select n from generate_series(3001, 3010) n")
     item.execute("load 'pg_reldiff'")
     item.execute(f"set reldiff.outbox_memory = '{memory}'")
     item.execute("""
         create function note() returns trigger language plpgsql as $$
         begin
-            update other set n = new.id where id = new.id % 10 + 1;
+            update item set n = new.id where id = 3001 + new.id % 10;
             return null;
         end $$;
-        create trigger a_note after update on item for each row execute function note()""")
+        create trigger a_note after update on item for each row when (new.id <= 2000) execute function note()""")
+    after, = item.execute("select event.cursor()").fetchone()
     with item.transaction():
-        item.execute("update item set n = 1")
+        item.execute("update item set n = 1 where id <= 2000")
         early = log.logged(item)
         item.execute("update item set n = 2 where id <= 10")
     assert early == 0 if memory == "64MB" else early > 1000
-    rows = log.rows(item)
-    found_by_the_last(rows)
-    query = "select relation::text, (key ->> 'id')::integer, (value #>> '{}')::integer from event.events(%s, null, 100000)"
-    told = item.execute(query, (session,)).fetchall()
+    found_by_the_last(log.rows(item))
+    query = "select (key ->> 'id')::integer, (value #>> '{}')::integer from event.events(%s, %s, 100000)"
+    told = item.execute(query, (session, after)).fetchall()
     for count in (2000, 10):
         statement, inner = told[:count], told[count:2 * count]
         told = told[2 * count:]
-        assert {table for table, _, _ in statement} == {"public.item"} and {table for table, _, _ in inner} == {"public.other"}
+        assert {id for id, _ in statement} == set(range(1, count + 1))
         # In the order in which the statement changed its rows.
-        assert [value for _, _, value in inner] == [id for _, id, _ in statement]
+        assert inner == [(3001 + id % 10, id) for id, _ in statement]
     assert told == []
+
+
+def test_p07_hundreds_of_sets_in_turn(item):
+    """Rows of so many sets do not wait for more changes until the end of the statement."""
+    sessions = [new_session(item, notify="off") for _ in range(150)]
+    for number, session in enumerate(sessions):
+        for key in (number + 1, number + 151):
+            item.execute("select event.subscribe_row('item', %s, session_id => %s)", (key, session))
+    item.execute("update item set n = id")
+    rows = log.rows(item)
+    found_by_the_last(rows)
+    assert {len(changes) for _, _, _, changes in rows} == {1} and len(rows) == 300
+    for number, session in enumerate(sessions):
+        told = item.execute("select (key ->> 'id')::integer from event.events(%s)", (session,)).fetchall()
+        assert told == [(number + 1,), (number + 151,)]
 
 
 def test_p07_rows_at_the_bounds_of_memory(connect):
