@@ -124,6 +124,26 @@ def test_p07_changes_that_triggers_make_meanwhile(item, memory):
     assert told == []
 
 
+def test_p07_two_tables_in_one_command(item):
+    """The parts of a statement have one command, and their changes may come in turn."""
+    session = new_session(item, "item", "other", notify="off")
+    item.execute("with changed as (update item set n = 1 where id <= 100 returning id) "
+                 "update other set n = 1 from changed where other.id = changed.id")
+    found_by_the_last(log.rows(item))
+    told = item.execute("select relation, (key ->> 'id')::integer from event.events(%s)", (session,)).fetchall()
+    assert len(told) == 200
+    assert set(told) == {(f"public.{table}", id) for table in ("item", "other") for id in range(1, 101)}
+
+
+@pytest.mark.parametrize("count", [999, 1000, 1001, 1010])
+def test_p07_what_is_read_at_a_time_ends_in_the_last_row(item, count):
+    """A thousand changes of a set are read at a time."""
+    session = new_session(item, "item", notify="off")
+    item.execute("update item set n = 1 where id <= %s", (count,))
+    told = item.execute("select (key ->> 'id')::integer from event.events(%s, null, 100000)", (session,)).fetchall()
+    assert len(told) == count and {id for id, in told} == set(range(1, count + 1))
+
+
 def test_p07_hundreds_of_sets_in_turn(item):
     """Rows of so many sets do not wait for more changes until the end of the statement."""
     sessions = [new_session(item, notify="off") for _ in range(150)]
