@@ -298,7 +298,7 @@ fn row_id(relation: &RelationNames, key: &[KeyColumn], out: &mut Vec<u8>) {
 
 /// The name of a key column as JSON, which [`super::event::for_each`] has seen to exist.
 fn name(relation: &RelationNames, column: ColumnNumber) -> &[u8] {
-    relation.column(column).map_or(b"", |name| &name.json)
+    relation.column(column).map_or(br#""""#, |name| &name.json)
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ fn remove(id: SessionId, subscriptions: &[Deleted]) {
     subscriptions::announce(subscriptions);
     session::delete(id);
     session_expiry::delete(id);
-    skipped::take(&session::own_channel(id));
+    skipped::take(&Channel::own(id).name);
     wakeups::add(id);
     leave(shared_channel);
     transaction::next_command();
@@ -217,7 +217,7 @@ fn session_use(session_id: Option<Uuid>, is_local: Option<bool>) -> Uuid {
 /// Ends what `session_create` and `session_attach` have begun on this connection. A shared channel stays listened to: other
 /// sessions of this connection may be on it. The own one does not, which the session may have had before.
 fn stop_listening(session: SessionId) {
-    notify::unlisten(&session::own_channel(session));
+    notify::unlisten(&Channel::own(session).name);
     if access::current() == Some(session) {
         access::set_current(None, false);
     }

@@ -89,7 +89,7 @@ struct Unwritten {
 }
 
 impl Append<'_> {
-    /// Appends one changed row. They come in their order.
+    /// Appends one changed row. They come in their order, or as they have arrived.
     pub fn change(&mut self, set: i64, order: ChangeOrder, relation: Oid, record: &[u8]) {
         // What lies between can have been written before, or come later.
         let is_next = self.last.is_some_and(|last| order.is_next_after(last));

@@ -79,7 +79,9 @@ impl Channel {
     /// The one that a session has unless it was given another.
     pub fn own(id: SessionId) -> Self {
         Self {
-            name: own_channel(id).into(),
+            name: CString::new(id.to_string())
+                .expect("a uuid holds no NUL")
+                .into(),
             is_shared: false,
         }
     }
@@ -118,11 +120,6 @@ impl Session {
             channel: shared.map_or_else(|| Channel::own(id), Channel::shared),
         }
     }
-}
-
-/// The channel that a session has unless it was given another.
-pub fn own_channel(id: SessionId) -> CString {
-    CString::new(id.to_string()).expect("a uuid holds no NUL")
 }
 
 /// All that is stored of a session.
