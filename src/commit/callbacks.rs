@@ -17,7 +17,7 @@ use crate::change::{gaps, outbox, replay};
 use crate::pg::report::never_raise;
 use crate::pg::transaction::{is_exiting, nest_level};
 use crate::pg::{fault, in_flight, notify};
-use crate::tables::{epoch, last_place, segment, wakeups};
+use crate::tables::{epoch, last_place, segment, stretch, wakeups};
 
 thread_local! {
     static AT_ROLLBACK: Cell<Option<fn()>> = const { Cell::new(None) };
@@ -50,6 +50,7 @@ unsafe extern "C-unwind" fn at_transaction_event(
             never_raise(in_flight::end);
             never_raise(last_place::at_commit);
             never_raise(interned::at_commit);
+            never_raise(stretch::at_commit);
             never_raise(wakeups::at_commit);
             never_raise(clear);
         }
@@ -98,6 +99,7 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
 /// What the own changes had made true is so no longer.
 fn rolled_back() {
     interned::at_rollback();
+    stretch::at_rollback();
     epoch::at_rollback();
     if let Some(at_rollback) = AT_ROLLBACK.get() {
         at_rollback();

@@ -93,6 +93,15 @@ impl Key {
         )
     }
 
+    pub fn lsn_at_most(column: i16, value: u64) -> Self {
+        Self::new(
+            column,
+            pg_sys::BTLessEqualStrategyNumber,
+            pg_sys::F_PG_LSN_LE,
+            unsigned(value),
+        )
+    }
+
     pub fn xid8(column: i16, value: u64) -> Self {
         Self::new(
             column,

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use pgrx::{PgTryBuilder, pg_sys};
 
 /// Ends with the version of the layout.
-const NAME: &CStr = c"pg_reldiff 2";
+const NAME: &CStr = c"pg_reldiff 3";
 
 /// `AddinShmemInitLock`, which the bindings leave out: its place among the server's own locks, in all versions.
 const ADDIN_SHMEM_INIT_LOCK: usize = 21;
@@ -32,6 +32,8 @@ pub struct Header {
     pub started: [AtomicU64; DATABASES],
     /// The last place in the feed, of one database at a time.
     pub last_place: [[AtomicU64; 3]; DATABASES],
+    /// See `tables::stretch`.
+    pub led: [[AtomicU64; 32]; 32],
 }
 
 /// So many places there are for what is kept by database.

@@ -7,9 +7,10 @@ use pgrx::pg_sys::Datum;
 
 use super::contents::Contents;
 use super::segment::{self, State, Tables};
+use super::stretch;
 use super::transaction::{
-    CHANGES, EPOCH, POSITION, Placed, RELATION, SET, SET_EPOCH, SET_POSITION, TRANSACTION_SET,
-    newest_of_epoch,
+    CHANGES, EPOCH, IS_ALONE, POSITION, Placed, RELATION, SET, SET_EPOCH, SET_POSITION,
+    TRANSACTION_SET, newest_of_epoch,
 };
 use crate::pg::bytes;
 use crate::pg::scan_key::{Key, unsigned};
@@ -43,7 +44,7 @@ impl Feed {
         }
     }
 
-    /// Gives a transaction its place, and each set of recipients a way to find it.
+    /// Gives a transaction its place, and each set of recipients a way to find it. The caller holds the commit lock.
     pub fn insert(&self, transaction: &Placed, contents: &Contents) {
         let alone = match contents.sets() {
             [set] => Some(*set),
@@ -51,17 +52,19 @@ impl Feed {
         };
         let row = values(transaction, alone, contents.values());
         self.transactions.insert_row(&row);
-        if alone.is_none() {
-            self.insert_sets(transaction, contents.sets().iter().copied());
+        let is_found = alone.is_some_and(|set| !stretch::leads(set, transaction.position));
+        if !is_found {
+            let sets = contents.sets().iter().copied();
+            self.insert_sets(transaction, sets, alone.is_some());
         }
     }
 
-    fn insert_sets(&self, transaction: &Placed, sets: impl Iterator<Item = i64>) {
+    fn insert_sets(&self, transaction: &Placed, sets: impl Iterator<Item = i64>, is_alone: bool) {
         let [epoch, lsn] = place(transaction);
         let table = Table::open_to_write(self.segment.transaction_set);
         let mut insert = table.insert();
         for set in sets {
-            insert.row(&[Some(set.into()), epoch, lsn]);
+            insert.row(&[Some(set.into()), epoch, lsn, Some(is_alone.into())]);
         }
         insert.end();
     }
@@ -92,10 +95,11 @@ impl Feed {
             if alone.is_none() {
                 all.retain(|&set| !self.has_set(transaction, set));
             }
-            self.insert_sets(transaction, all.into_iter());
+            self.insert_sets(transaction, all.into_iter(), false);
         }
     }
 
+    /// Whether the set finds this transaction, which concerns others, too.
     fn has_set(&self, transaction: &Placed, set: i64) -> bool {
         let table = Table::open_to_read(self.segment.transaction_set);
         let keys = [
@@ -104,7 +108,13 @@ impl Feed {
             Key::lsn(SET_POSITION, transaction.position.lsn),
         ];
         let index = self.segment.transaction_set_position;
-        table.scan(index, &keys, Read::Latest).next().is_some()
+        let mut scan = table.scan(index, &keys, Read::Latest);
+        while let Some(row) = scan.next() {
+            if !row.bool(IS_ALONE) {
+                return true;
+            }
+        }
+        false
     }
 }
 

@@ -23,6 +23,7 @@ pub mod sequencer;
 pub mod session;
 pub mod session_expiry;
 pub mod skipped;
+pub mod stretch;
 pub mod subscription;
 pub mod tracked;
 pub mod transaction;

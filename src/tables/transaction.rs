@@ -5,6 +5,7 @@ use pgrx::pg_sys::Oid;
 
 use super::epoch;
 use super::segment::{self, End, Tables};
+use super::stretch::Stretch;
 use crate::change::cursor::Position;
 use crate::change::event::{Source, Stamp};
 use crate::pg::scan_key::Key;
@@ -26,6 +27,7 @@ const ORIGIN: i16 = 11;
 pub(super) const SET: i16 = 1;
 pub(super) const SET_EPOCH: i16 = 2;
 pub(super) const SET_POSITION: i16 = 3;
+pub(super) const IS_ALONE: i16 = 4;
 
 /// A transaction that has its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,10 +232,26 @@ impl OfSet {
     }
 }
 
-fn shared_position(row: &Row) -> Position {
-    Position {
-        epoch: row.int4(SET_EPOCH) as u16,
-        lsn: row.unsigned(SET_POSITION).expect("a NOT NULL column"),
+/// A row of `event.transaction_set_0` and so on.
+struct Mark {
+    position: Position,
+    /// Whether it stands for all of its stretch that concern the set alone, and not for a transaction that concerns others, too.
+    is_alone: bool,
+}
+
+impl Mark {
+    fn of(row: &Row) -> Self {
+        Self {
+            position: Position {
+                epoch: row.int4(SET_EPOCH) as u16,
+                lsn: row.unsigned(SET_POSITION).expect("a NOT NULL column"),
+            },
+            is_alone: row.bool(IS_ALONE),
+        }
+    }
+
+    fn stretch(&self) -> Stretch {
+        Stretch::of(self.position)
     }
 }
 
@@ -246,31 +264,38 @@ pub struct Recorded {
 /// The transactions of a segment that concern the set, from `from` on, in order. There may be more behind the last one if
 /// at least `limit` are returned.
 pub fn of_set(segment: &Tables, set: i64, from: Position, limit: usize, read: Read) -> Vec<OfSet> {
-    let alone = Table::open_to_look(segment.transaction);
-    let mut found = Vec::new();
-    for keys in from_position(TRANSACTION_SET, EPOCH, POSITION, set, from) {
-        let mut scan = alone.scan(segment.transaction_by_set, &keys, read);
-        while found.len() < limit
-            && let Some(row) = scan.next()
-        {
-            found.push(OfSet::alone(&row));
-        }
-    }
-    let mut shared = Vec::new();
+    let transactions = Table::open_to_look(segment.transaction);
     let table = Table::open_to_look(segment.transaction_set);
-    for keys in from_position(SET, SET_EPOCH, SET_POSITION, set, from) {
+    let mut found = Vec::new();
+    // The stretch of the last row, and whether all that concern the set alone in it have been found.
+    let mut last: Option<(Stretch, bool)> = None;
+    for keys in from_position(set, Stretch::of(from).first()) {
         let mut scan = table.scan(segment.transaction_set_position, &keys, read);
-        while shared.len() < limit
-            && let Some(row) = scan.next()
-        {
-            shared.push(shared_position(&row));
+        while let Some(row) = scan.next() {
+            let mark = Mark::of(&row);
+            let stretch = mark.stretch();
+            let known = last.filter(|(last, _)| *last == stretch);
+            if known.is_none() && found.len() >= limit {
+                break;
+            }
+            let has_alone = known.is_some_and(|(_, has_alone)| has_alone);
+            last = Some((stretch, has_alone || mark.is_alone));
+            if mark.is_alone && !has_alone {
+                let keys = alone_in(stretch, from, set);
+                let mut scan = transactions.scan(segment.transaction_position, &keys, read);
+                let mut left = limit;
+                while left > 0
+                    && let Some(row) = scan.next()
+                {
+                    found.push(OfSet::alone(&row));
+                    left -= 1;
+                }
+            }
+            if !mark.is_alone && mark.position >= from {
+                found.extend(OfSet::shared(segment, mark.position, read));
+            }
         }
     }
-    found.extend(
-        shared
-            .into_iter()
-            .filter_map(|position| OfSet::shared(segment, position, read)),
-    );
     found.sort_unstable_by_key(|of_set| of_set.placed.position);
     found.truncate(limit);
     found
@@ -278,26 +303,46 @@ pub fn of_set(segment: &Tables, set: i64, from: Position, limit: usize, read: Re
 
 /// The newest transaction of a segment that concerns the set.
 pub fn newest_of_set(segment: &Tables, set: i64, read: Read) -> Option<OfSet> {
-    let table = Table::open_to_look(segment.transaction);
-    let keys = [
-        Key::int8(TRANSACTION_SET, set),
-        Key::int4_at_least(EPOCH, 0),
-        Key::lsn_at_least(POSITION, 0),
-    ];
-    let mut scan = table.scan(segment.transaction_by_set, &keys, read);
-    let alone = scan.next_back().map(|row| OfSet::alone(&row));
+    let transactions = Table::open_to_look(segment.transaction);
     let table = Table::open_to_look(segment.transaction_set);
     let mut scan = table.scan(
         segment.transaction_set_position,
         &[Key::int8(SET, set)],
         read,
     );
-    let shared = scan.next_back().map(|row| shared_position(&row));
-    let shared = shared.and_then(|position| OfSet::shared(segment, position, read));
-    alone
-        .into_iter()
-        .chain(shared)
-        .max_by_key(|of_set| of_set.placed.position)
+    let mut newest: Option<OfSet> = None;
+    while let Some(row) = scan.next_back() {
+        let mark = Mark::of(&row);
+        let stretch = mark.stretch();
+        if let Some(newest) = &newest
+            && Stretch::of(newest.placed.position) != stretch
+        {
+            break;
+        }
+        let found = if mark.is_alone {
+            let keys = alone_in(stretch, stretch.first(), set);
+            let mut scan = transactions.scan(segment.transaction_position, &keys, read);
+            scan.next_back().map(|row| OfSet::alone(&row))
+        } else {
+            OfSet::shared(segment, mark.position, read)
+        };
+        newest = newest
+            .into_iter()
+            .chain(found)
+            .max_by_key(|of_set| of_set.placed.position);
+    }
+    newest
+}
+
+/// The scan that finds the transactions that concern the set alone, in a stretch from a position on.
+fn alone_in(stretch: Stretch, from: Position, set: i64) -> [Key; 4] {
+    let from = stretch.first().max(from);
+    [
+        Key::int4(EPOCH, from.epoch.into()),
+        Key::lsn_at_least(POSITION, from.lsn),
+        Key::lsn_at_most(POSITION, stretch.last().lsn),
+        Key::int8(TRANSACTION_SET, set),
+    ]
 }
 
 /// Visits the transactions of a segment behind a position, in order.
@@ -327,24 +372,17 @@ pub fn visit(segment: &Tables, after: Position, read: Read, mut visit: impl FnMu
 
 /// The scans that find a set's rows from a position on: the rest of the position's own epoch, then the later
 /// epochs from their beginning.
-fn from_position(
-    set_column: i16,
-    epoch: i16,
-    position: i16,
-    set: i64,
-    from: Position,
-) -> [Vec<Key>; 2] {
-    let set = || Key::int8(set_column, set);
+fn from_position(set: i64, from: Position) -> [[Key; 3]; 2] {
     [
-        vec![
-            set(),
-            Key::int4(epoch, from.epoch.into()),
-            Key::lsn_at_least(position, from.lsn),
+        [
+            Key::int8(SET, set),
+            Key::int4(SET_EPOCH, from.epoch.into()),
+            Key::lsn_at_least(SET_POSITION, from.lsn),
         ],
-        vec![
-            set(),
-            Key::int4_at_least(epoch, i32::from(from.epoch) + 1),
-            Key::lsn_at_least(position, 0),
+        [
+            Key::int8(SET, set),
+            Key::int4_at_least(SET_EPOCH, i32::from(from.epoch) + 1),
+            Key::lsn_at_least(SET_POSITION, 0),
         ],
     ]
 }

@@ -1,0 +1,130 @@
+//! Stretches of the feed, by which a set of recipients finds the transactions that concern it alone.
+//!
+//! 1. A stretch is as much of the feed as its positions share all but their last 16 bits: 64 kB of WAL.
+//! 2. The first transaction of a stretch that concerns a set alone leads: it has a row in `event.transaction_set_0` and so on.
+//!    The others of the stretch are found by their place, from there.
+//! 3. Who leads is kept in the shared memory. Whoever holds the commit lock reads it, and writes it when his commit is visible
+//!    and he still has the lock: so who does not lead is seen by nobody who does not see the one that does.
+//! 4. What has been forgotten there, or was never known, costs a row more and nothing else.
+//!
+//! An index entry for each transaction by its set would be a third of what a small one costs under the lock. That an index has
+//! an entry for the first of each stretch only is how Apache Kafka finds a message in a segment of its log.
+
+use std::cell::RefCell;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustc_hash::FxHashMap;
+
+use crate::change::cursor::Position;
+use crate::pg::shared_memory::{self, SharedMemory};
+use crate::pg::transaction;
+
+const BITS: u32 = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stretch {
+    epoch: u16,
+    number: u64,
+}
+
+impl Stretch {
+    pub fn of(position: Position) -> Self {
+        Self {
+            epoch: position.epoch,
+            number: position.lsn >> BITS,
+        }
+    }
+
+    /// The first position that can be in it.
+    pub fn first(self) -> Position {
+        Position {
+            epoch: self.epoch,
+            lsn: self.number << BITS,
+        }
+    }
+
+    /// The last position that can be in it.
+    pub fn last(self) -> Position {
+        Position {
+            epoch: self.epoch,
+            lsn: self.first().lsn | ((1 << BITS) - 1),
+        }
+    }
+}
+
+thread_local! {
+    /// Where the running transaction leads: what the shared memory is to hold, and in which of its places.
+    static OWN: RefCell<FxHashMap<u64, usize>> = RefCell::default();
+}
+
+/// Whether a transaction at this position, which concerns this set alone, leads. If it does, the caller, who holds the commit
+/// lock, stores that it does in the same transaction.
+pub fn leads(set: i64, position: Position) -> bool {
+    // Now, since it is too late when the transaction has been committed.
+    let Some(shared) = shared_memory::attach() else {
+        return true;
+    };
+    // A copy of a database has the same sets.
+    let set = (transaction::database_oid().to_u32(), set);
+    let mark = hash((set, Stretch::of(position)));
+    let at = hash(set) as usize;
+    if place(shared, at).load(Ordering::SeqCst) == mark {
+        return false;
+    }
+    OWN.with_borrow_mut(|own| own.insert(mark, at).is_none())
+}
+
+/// The transaction is visible to all, and has the commit lock still. Makes no call that could raise.
+pub fn at_commit() {
+    OWN.with_borrow_mut(|own| {
+        for (mark, at) in own.drain() {
+            if let Some(shared) = shared_memory::attached() {
+                place(shared, at).store(mark, Ordering::SeqCst);
+            }
+        }
+    });
+}
+
+/// What this transaction has stored is not there.
+pub fn at_rollback() {
+    OWN.with_borrow_mut(FxHashMap::clear);
+}
+
+/// Sets that have the same place by chance take it from each other.
+fn place(shared: SharedMemory, at: usize) -> &'static AtomicU64 {
+    let places = shared.header.led.as_flattened();
+    &places[at % places.len()]
+}
+
+/// SipHash, by which what differs is as good as never the same.
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_begins_where_the_one_before_it_ends() {
+        for lsn in [0, 1, 0xffff, 0x1_0000, 0x1_0001, 0x12_3456_789a, u64::MAX] {
+            let position = Position { epoch: 3, lsn };
+            let stretch = Stretch::of(position);
+            assert!(stretch.first() <= position && position <= stretch.last());
+            assert_eq!(Stretch::of(stretch.first()), stretch);
+            assert_eq!(Stretch::of(stretch.last()), stretch);
+            if let Some(next) = stretch.last().lsn.checked_add(1) {
+                let next = Stretch::of(Position {
+                    epoch: 3,
+                    lsn: next,
+                });
+                assert_ne!(next, stretch);
+                assert_eq!(next.first().lsn, stretch.last().lsn + 1);
+            }
+            assert_ne!(Stretch::of(Position { epoch: 4, lsn }), stretch);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+"""P9: a set of recipients finds what concerns it alone by the first transaction of each stretch of the feed (src/tables/stretch.rs)."""
+
+import random
+
+import psycopg
+import pytest
+
+from load import in_threads
+from modes import both_modes, settle
+from replay import enough
+from wire import events, new_session
+
+# By stretch: 64 kB of WAL.
+STRETCH = "trunc(({0}.position - '0/0') / 65536)"
+# Transactions of one set, with how many rows say where it begins in their stretch, no later than they.
+ALONE = f"""
+select t.set_id, t.epoch, {STRETCH.format('t')}, (select count(*) from event.transaction_set_0 s
+    where s.is_alone and s.set_id = t.set_id and s.epoch = t.epoch and {STRETCH.format('s')} = {STRETCH.format('t')} and s.position <= t.position)
+from event.transaction_0 t where t.set_id is not null"""
+READ = "select cursor, (key ->> 'id')::integer, value from event.events(%s, %s, %s)"
+
+
+@pytest.fixture
+def item(connect):
+    owner = connect()
+    owner.execute("create table item (id integer primary key, n integer); create table other (like item including all)")
+    for table in ("item", "other"):
+        owner.execute(f"insert into {table} select n, 0 from generate_series(1, 30) n")
+    return owner
+
+
+def in_pages(connection, session: str, size: int) -> list:
+    read, after = [], None
+    while page := connection.execute(READ, (session, after, size)).fetchall():
+        read += [(key, value) for _, key, value in page]
+        after = page[-1][0]
+    return read
+
+
+@both_modes
+def test_p09_pages_begin_anywhere_in_a_stretch(item, delivery):
+    """Of what concerns a session alone, with others, and both in turn, pages of any size give the same."""
+    sessions = {"all": new_session(item, "item", notify="off"), "third": new_session(item, notify="off"), "rare": new_session(item, notify="off")}
+    for key in range(3, 31, 3):
+        item.execute("select event.subscribe_row('item', %s, session_id => %s)", (key, sessions["third"]))
+    for key in (3, 4):
+        item.execute("select event.subscribe_row('other', %s, session_id => %s)", (key, sessions["rare"]))
+    item.execute("select event.subscribe_row('item', 6, session_id => %s)", (sessions["rare"],))
+    expected = {name: [] for name in sessions}
+    choose = random.Random(7)
+    for n in range(1, 1501):
+        with item.transaction():
+            # Neighbours in one transaction are mostly told to other sets than each other.
+            for _ in range(choose.choice([1, 1, 1, 2])):
+                table, key = choose.choice(["item"] * 9 + ["other"]), choose.randint(1, 30)
+                if item.execute(f"update {table} set n = %s where id = %s and n < %s", (n, key, n)).rowcount:
+                    for name, hears in {"all": table == "item", "third": table == "item" and key % 3 == 0,
+                                        "rare": (table, key) in (("other", 3), ("other", 4), ("item", 6))}.items():
+                        expected[name] += [(key, n)] * hears
+    settle(item)
+    for name, session in sessions.items():
+        for size in (1, 2, 7, 100, 10_000):
+            assert in_pages(item, session, size) == expected[name], (name, size)
+    alone = item.execute(ALONE).fetchall()
+    assert all(leading for *_, leading in alone)
+    several, = item.execute("select count(*) from event.transaction_0 where set_id is null").fetchone()
+    leading, = item.execute("select count(*) from event.transaction_set_0 where is_alone").fetchone()
+    stretches = len({stretch for _, _, stretch, _ in alone})
+    enough({"alone": len(alone), "of several sets": several, "stretches": stretches, "rare": len(expected["rare"])},
+           {"alone": 900, "of several sets": 100, "stretches": 5, "rare": 20})
+    # What all this is for. The sets are three in table item, and one in the other.
+    assert leading <= 6 * stretches < len(alone) / 2
+
+
+def test_p09_writers_at_once_lead_in_turn(connect, item, dsn):
+    """Also where transactions are rolled back."""
+    session = new_session(item, "item", notify="off")
+
+    def write(n: int):
+        choose = random.Random(n)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            for turn in range(200):
+                with connection.transaction(force_rollback=choose.random() < 0.2):
+                    connection.execute("update item set n = n + 1 where id = %s", (n * 5 + choose.randint(1, 5),))
+
+    in_threads(*(lambda n=n: write(n) for n in range(4)))
+    read = in_pages(item, session, 50)
+    last = {key: value for key, value in read}
+    assert last == {key: n for key, n in item.execute("select id, n from item where n > 0").fetchall()}
+    assert len(read) == sum(last.values())
+    alone = item.execute(ALONE).fetchall()
+    assert all(leading for *_, leading in alone)
+    enough({"transactions": len(read), "stretches": len({stretch for _, _, stretch, _ in alone})}, {"transactions": 500, "stretches": 3})
+
+
+def test_p09_copy_of_a_database_leads_for_itself(connect, item):
+    """It has the same sets; what is known of those of the other one is not true of them."""
+    session = new_session(item, "item", notify="off")
+    item.execute("update item set n = 1 where id = 1")
+    name = item.info.dbname
+    item.close()
+    with connect("dbname=postgres") as admin:
+        admin.execute(f"create database {name}_copy template {name}")
+        with connect(f"dbname={name}") as one, connect(f"dbname={name}_copy") as other:
+            for n in range(2, 42):
+                # In turn, so that each of them is the first one in some stretch.
+                for connection in (one, other) if n % 2 else (other, one):
+                    connection.execute("update item set n = %s where id = 1", (n,))
+            for connection in (one, other):
+                assert [event["payload"]["n"] for event in events(connection, session)] == list(range(1, 42))
+        admin.execute(f"drop database {name}_copy with (force)")
