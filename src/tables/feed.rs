@@ -9,8 +9,8 @@ use super::contents::Contents;
 use super::segment::{self, State, Tables};
 use super::stretch;
 use super::transaction::{
-    CHANGES, EPOCH, IS_ALONE, POSITION, Placed, RELATION, SET, SET_EPOCH, SET_POSITION,
-    TRANSACTION_SET, newest_of_epoch,
+    CHANGES, EPOCH, POSITION, Placed, RELATION, SET, SET_EPOCH, SET_POSITION, TRANSACTION_SET,
+    newest_of_epoch,
 };
 use crate::pg::bytes;
 use crate::pg::scan_key::{Key, unsigned};
@@ -108,13 +108,7 @@ impl Feed {
             Key::lsn(SET_POSITION, transaction.position.lsn),
         ];
         let index = self.segment.transaction_set_position;
-        let mut scan = table.scan(index, &keys, Read::Latest);
-        while let Some(row) = scan.next() {
-            if !row.bool(IS_ALONE) {
-                return true;
-            }
-        }
-        false
+        table.scan(index, &keys, Read::Latest).next().is_some()
     }
 }
 

@@ -27,7 +27,7 @@ const ORIGIN: i16 = 11;
 pub(super) const SET: i16 = 1;
 pub(super) const SET_EPOCH: i16 = 2;
 pub(super) const SET_POSITION: i16 = 3;
-pub(super) const IS_ALONE: i16 = 4;
+const IS_ALONE: i16 = 4;
 
 /// A transaction that has its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
