@@ -91,15 +91,36 @@ pub fn object_exclusive_within(class: Oid, object: Oid, time: Duration) -> bool 
     if time.is_zero() {
         return false;
     }
+    let _timeout = LockTimeout::of(time);
     subtransaction::catch(|| {
-        let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
-        setting::set_local_number(c"lock_timeout", milliseconds.max(1));
         object_exclusive(class, object);
         // A timeout that has just struck must not do so later.
         pgrx::check_for_interrupts!();
-        setting::set_local(c"lock_timeout", c"0");
     })
     .is_some()
+}
+
+/// What `lock_timeout` is while this lives. The variable itself is set, where no code but ours can see it: once the lock is had,
+/// others wait for what the setting's own way would take.
+struct LockTimeout {
+    before: std::ffi::c_int,
+}
+
+impl LockTimeout {
+    fn of(time: Duration) -> Self {
+        let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the variable is the backend's own.
+        let before =
+            unsafe { std::ptr::replace(&raw mut pg_sys::LockTimeout, milliseconds.max(1)) };
+        Self { before }
+    }
+}
+
+impl Drop for LockTimeout {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { pg_sys::LockTimeout = self.before }
+    }
 }
 
 /// Takes ROW EXCLUSIVE on a relation, as who writes to it does, if nobody is in the way. Accepts invalidations in any case.
