@@ -274,6 +274,28 @@ def wake_process(dsn: str) -> None:
         connection.execute(f"select pg_cancel_backend(pid) from ({PROCESS}) p")
 
 
+@pytest.mark.parametrize("shape, fault", [(plain, "pre_commit_end:error"), (sequencing, "position:error:2")], ids=["its own", "of others"])
+def test_p09_who_was_to_lead_a_stretch_fails(scene, shape, fault):
+    """The next one leads (src/tables/stretch.rs)."""
+    for _ in range(10):
+        writer = scene.start()
+        point = fault.split(":")[0]
+        happened = scene.hits(writer)[point][1]
+
+        def arm():
+            # More than a stretch.
+            writer.execute("select pg_logical_emit_message(false, 'reldiff', repeat('x', 70000))")
+            writer.execute(f"set reldiff.fault = '{fault}'")
+
+        try:
+            shape(scene, arm)
+        except psycopg.errors.InternalError_:
+            pass
+        # With the sequencer the process may have been faster.
+        assert scene.hits(writer)[point][1] == happened + 1 or (scene.delivery, shape) == ("sequencer", sequencing)
+        scene.check(None)
+
+
 @pytest.mark.parametrize("shape", [plain, savepoint, attached, spilled, unplaced, sequencing], ids=lambda shape: shape.__name__)
 def test_each_allocation_can_fail(scene, shape):
     """From the trigger on, or from the reading of what is replayed; of very many the later ones are passed over more and more."""
