@@ -93,19 +93,23 @@ def test_p09_writers_at_once_lead_in_turn(connect, item, dsn):
     enough({"transactions": len(read), "stretches": len({stretch for _, _, stretch, _ in alone})}, {"transactions": 500, "stretches": 3})
 
 
-def test_p09_copy_of_a_database_leads_for_itself(connect, item):
-    """It has the same sets; what is known of those of the other one is not true of them."""
+def test_p09_copies_of_a_database_lead_for_themselves(connect, item):
+    """They have the same sets, and begin the same epoch: what is known of one is not true of the other."""
     session = new_session(item, "item", notify="off")
     item.execute("update item set n = 1 where id = 1")
     name = item.info.dbname
     item.close()
     with connect("dbname=postgres") as admin:
-        admin.execute(f"create database {name}_copy template {name}")
-        with connect(f"dbname={name}") as one, connect(f"dbname={name}_copy") as other:
+        for copy in ("one", "other"):
+            admin.execute(f"create database {name}_{copy} template {name}")
+        with connect(f"dbname={name}_one") as one, connect(f"dbname={name}_other") as other:
             for n in range(2, 42):
                 # In turn, so that each of them is the first one in some stretch.
                 for connection in (one, other) if n % 2 else (other, one):
                     connection.execute("update item set n = %s where id = 1", (n,))
             for connection in (one, other):
                 assert [event["payload"]["n"] for event in events(connection, session)] == list(range(1, 42))
-        admin.execute(f"drop database {name}_copy with (force)")
+            epochs = [connection.execute("select array_agg(distinct epoch) from event.transaction").fetchone() for connection in (one, other)]
+            assert epochs[0] == epochs[1]
+        for copy in ("one", "other"):
+            admin.execute(f"drop database {name}_{copy} with (force)")
