@@ -65,7 +65,7 @@ pub fn leads(set: i64, position: Position) -> bool {
     let Some(shared) = shared_memory::attach() else {
         return true;
     };
-    // A copy of a database has the same sets.
+    // Copies of a database have the same sets, and begin the same epoch.
     let set = (transaction::database_oid().to_u32(), set);
     let mark = hash((set, Stretch::of(position)));
     let at = hash(set) as usize;
