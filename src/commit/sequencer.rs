@@ -25,12 +25,12 @@ pub fn work() {
         while Instant::now() < end_of_turn
             && worker::transaction(|| registry::exists() && sequencer::begin())
         {
-            until_idle(end_of_turn);
-            if !worker::transaction(end) {
+            let is_idle = until_idle(end_of_turn);
+            if !worker::transaction(end) && is_idle {
                 return;
             }
         }
-        // Another one has begun, or does so now. Without a free process this one goes on.
+        // Another one has begun, or does so now. Without a free process this one goes on: who waits for one could take its place.
         if Instant::now() < end_of_turn
             || worker::transaction(|| !registry::exists() || sequencer::start_next())
         {
@@ -49,16 +49,19 @@ fn end() -> bool {
     unsequenced::may_come()
 }
 
-fn until_idle(deadline: Instant) {
+/// Sequences until there has been nothing to do for [`IDLE`], or until the deadline. Whether it is the first, or there was nothing
+/// at all.
+fn until_idle(deadline: Instant) -> bool {
     let waiting = worker::transaction(|| Waiting::begin(sequencer::topic()));
-    let mut last = Instant::now();
+    let begin = Instant::now();
+    let mut last = begin;
     while last.elapsed() < IDLE && Instant::now() < deadline {
         if let Some(waiting) = &waiting {
             waiting.arm();
         }
         let mut pause = if waiting.is_some() { IDLE } else { PAUSE };
         match worker::transaction(step) {
-            Step::Gone => return,
+            Step::Gone => return true,
             Step::Done { is_all } => {
                 last = Instant::now();
                 if is_all {
@@ -78,6 +81,7 @@ fn until_idle(deadline: Instant) {
             waiting::sleep(pause.min(IDLE.saturating_sub(last.elapsed())));
         }
     }
+    last == begin || last.elapsed() >= IDLE
 }
 
 /// Whoever wakes us meanwhile is looked for afterwards.
