@@ -109,3 +109,18 @@ def test_p09_sequencer_that_nobody_can_follow(dsn, connect, owner, taken_process
 
     under_load(dsn, watch)
     told_once(owner, feed)
+
+
+def test_p09_sequencer_that_nobody_can_follow_and_that_has_nothing_to_do(owner, taken_processes):
+    """It stays for what comes next: who waits for a free process would take its place."""
+    feed = Feed(new_session(owner, "item", notify="off"), Copy("public.item", ["id"]), parse=parsed)
+    owner.execute(f"alter database {owner.info.dbname} set reldiff.turn = '1s'")
+    taken = None
+    for number in range(30):
+        owner.execute("insert into item values (%s, 1)", (number,))
+        settle(owner)
+        # The process with the shorter turn comes and goes a few times before.
+        taken = taken_processes() if number == 10 else taken
+        time.sleep(0.3)
+    taken()
+    told_once(owner, feed)
