@@ -114,13 +114,15 @@ def test_p09_sequencer_that_nobody_can_follow(dsn, connect, owner, taken_process
 def test_p09_sequencer_that_nobody_can_follow_and_that_has_nothing_to_do(owner, taken_processes):
     """It stays for what comes next: who waits for a free process would take its place."""
     feed = Feed(new_session(owner, "item", notify="off"), Copy("public.item", ["id"]), parse=parsed)
-    owner.execute(f"alter database {owner.info.dbname} set reldiff.turn = '1s'")
-    taken = None
+    # Most turns end in a nap, and nothing comes meanwhile.
+    for setting in ("turn = '1s'", "sequencer_nap = '400ms'"):
+        owner.execute(f"alter database {owner.info.dbname} set reldiff.{setting}")
+    free = None
     for number in range(30):
         owner.execute("insert into item values (%s, 1)", (number,))
         settle(owner)
-        # The process with the shorter turn comes and goes a few times before.
-        taken = taken_processes() if number == 10 else taken
-        time.sleep(0.3)
-    taken()
+        # The process with the settings before has gone by then.
+        free = taken_processes() if number == 5 else free
+        time.sleep(0.6)
+    free()
     told_once(owner, feed)
