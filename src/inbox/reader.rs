@@ -1,8 +1,8 @@
 //! Finds a session's events in the log, in feed order.
 //!
 //! A session is in some recipient sets; each set knows its transactions by position, and each transaction's
-//! changes stand in the log by set. So a reader looks at nothing that does not concern its session: it
-//! merges the sets by position, and inside a transaction by the order of its changes.
+//! changes stand in the log by set. So a reader looks at nothing that does not concern its session, but for index entries of
+//! others in the same stretch of the feed: it merges the sets by position, and inside a transaction by the order of its changes.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
