@@ -12,11 +12,12 @@ import required
 import results
 from bench import Bench
 from options import QUICK, Options
-from workloads import bulk, latency, nothing, read, rows, sessions, update
+from workloads import bulk, latency, nothing, read, rows, sequencer, sessions, update
 
 from harness.run import entry, say
 
-WORKLOADS = {"update": update, "bulk": bulk, "nothing": nothing, "sessions": sessions, "rows": rows, "latency": latency, "read": read}
+WORKLOADS = {"update": update, "bulk": bulk, "nothing": nothing, "sessions": sessions, "rows": rows, "latency": latency, "read": read,
+             "sequencer": sequencer}
 
 
 def arguments() -> argparse.Namespace:

@@ -17,6 +17,9 @@ CONTENDERS = [c.TCN, c.FLOOR, c.PLPGSQL_JSON, c.PLPGSQL_DIFF, c.INLINE, c.SEQUEN
 # Not timed: the first ones load libraries, and start the sequencer.
 FIRST = 20
 
+COLUMNS = [Column("p50 µs", "p50", digits=0), Column("p99 µs", "p99", digits=0)]
+COUNTS = {"events": "events received"}
+
 
 def once(writer, listener, selector) -> float:
     """Microseconds until the notification is here. The statement's own result is taken, too, whichever comes first."""
@@ -45,26 +48,26 @@ def once(writer, listener, selector) -> float:
     return (heard - begun) * 1e6
 
 
+def one_round(database, count: int) -> dict:
+    """So many statements; all that they changed has been received and read when this returns."""
+    writer, (listener,) = database.owner.pgconn, database.listener.connections
+    before = database.one(CHANGES)
+    database.listener.listen()
+    with selectors.DefaultSelector() as selector:
+        for connection in (writer, listener):
+            selector.register(connection.socket, selectors.EVENT_READ, connection)
+        times = [once(writer, listener, selector) for _ in range(FIRST + count)][FIRST:]
+    database.listener.unlisten()
+    if database.listener.events or database.one(CHANGES) - before != FIRST + count:
+        raise Trouble(f"{database.name} notified something else, too.")
+    if database.inbox:
+        database.inbox.read(FIRST + count)
+    return {"p50": statistics.median(times), "p99": statistics.quantiles(times, n=100)[98], "events": FIRST + count}
+
+
 def run(bench) -> Found:
     count = bench.options.statements
-
-    def measure(database) -> dict:
-        writer, (listener,) = database.owner.pgconn, database.listener.connections
-        before = database.one(CHANGES)
-        database.listener.listen()
-        with selectors.DefaultSelector() as selector:
-            for connection in (writer, listener):
-                selector.register(connection.socket, selectors.EVENT_READ, connection)
-            times = [once(writer, listener, selector) for _ in range(FIRST + count)][FIRST:]
-        database.listener.unlisten()
-        if database.listener.events or database.one(CHANGES) - before != FIRST + count:
-            raise Trouble(f"{database.name} notified something else, too.")
-        if database.inbox:
-            database.inbox.read(FIRST + count)
-        return {"p50": statistics.median(times), "p99": statistics.quantiles(times, n=100)[98], "events": FIRST + count}
-
     with bench.databases(CONTENDERS, TABLE) as opened:
-        figures = rounds(list(opened.values()), measure, bench.options.rounds)
-    columns = [Column("p50 µs", "p50", digits=0), Column("p99 µs", "p99", digits=0)]
-    return Found([Table(f"latency: statement to listener, synchronous_commit on, {count:,} statements in each round", figures, columns,
-                        {"events": "events received"})], {("latency",): figures})
+        figures = rounds(list(opened.values()), lambda database: one_round(database, count), bench.options.rounds)
+    title = f"latency: statement to listener, synchronous_commit on, {count:,} statements in each round"
+    return Found([Table(title, figures, COLUMNS, COUNTS)], {("latency",): figures})

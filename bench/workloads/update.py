@@ -30,6 +30,7 @@ USUAL = [c.NO_TRIGGER, c.EMPTY_TRIGGER, c.TCN, c.PLPGSQL_JSON, c.PLPGSQL_DIFF, c
 SILENT = [c.NO_TRIGGER, c.TCN, c.FLOOR, c.INLINE, c.SEQUENCER]
 
 COLUMNS = [Column("transactions/s", "tps"), Column("CPU µs/transaction", "cpu")]
+BEHIND = Column("last event ms after the end", "behind", compare="")
 COUNTS = {"changes": "changes", "received": "events received", "read": "events read"}
 
 
@@ -67,7 +68,7 @@ def run(bench) -> Found:
             chosen = [opened[contender.name] for contender in contenders if contender.name in opened]
             figures = rounds(chosen, measure, options.rounds)
             title = f"update: {clients} client{'s' * (clients > 1)}, synchronous_commit {commit}{'' if listens else ', nobody listens'}"
-            columns = COLUMNS + [Column("last event ms after the end", "behind", compare="")] * listens
+            columns = COLUMNS + [BEHIND] * listens
             found.tables.append(Table(title, figures, columns, COUNTS))
             found.figures["update", clients, commit, listens] = figures
 
