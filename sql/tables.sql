@@ -7,7 +7,8 @@
 CREATE TABLE event.epoch (
     epoch integer NOT NULL,
     system_identifier bigint NOT NULL,
-    database oid NOT NULL
+    database oid NOT NULL,
+    nonce integer NOT NULL
 );
 CREATE INDEX epoch_number ON event.epoch (epoch);
 COMMENT ON TABLE event.epoch IS 'The databases that this inbox has lived in';
@@ -230,7 +231,7 @@ CREATE TABLE event.log_0 (
     epoch integer NOT NULL,
     changes bytea NOT NULL
 );
--- No two entries are alike, here and in the next four: to look for duplicates where a page is full would be in vain.
+-- Hardly any two entries are alike, here and in the next three: to look for duplicates where a page is full would be in vain.
 CREATE INDEX ON event.log_0 (xid, set_id, command, arrival) WITH (deduplicate_items = off);
 
 -- A row per transaction that has its place in the feed. noted is the WAL position at its pre-commit. If it concerns one recipient set, that is here, and a small one's changes,

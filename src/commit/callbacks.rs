@@ -30,6 +30,10 @@ pub fn init(replay: pre_commit::SendReplay, at_rollback: fn(), tell_gaps: fn()) 
     pre_commit::init(replay, tell_gaps);
     AT_ROLLBACK.set(Some(at_rollback));
     outbox::set_spill(spill::spill);
+    // What has a destructor asks for memory when it is first used, which must not be in the commit callback.
+    clear();
+    interned::at_rollback();
+    stretch::at_rollback();
     // SAFETY: called once per backend; the functions live as long as the library, which is never unloaded.
     unsafe {
         pg_sys::RegisterXactCallback(Some(at_transaction_event), std::ptr::null_mut());

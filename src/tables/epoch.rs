@@ -9,26 +9,41 @@ use crate::pg::transaction;
 const NUMBER: i16 = 1;
 const SYSTEM: i16 = 2;
 const DATABASE: i16 = 3;
+const NONCE: i16 = 4;
+
+/// A row of the table.
+#[derive(Clone, Copy)]
+struct Epoch {
+    number: u16,
+    nonce: u32,
+}
 
 thread_local! {
     /// The epoch that this backend has seen, and the registry's generation then.
-    static SEEN: Cell<Option<(u64, u16)>> = const { Cell::new(None) };
+    static SEEN: Cell<Option<(u64, Epoch)>> = const { Cell::new(None) };
 }
 
 /// The current epoch. A new one begins when the database is not the one that wrote the newest row.
 pub fn current() -> u16 {
-    find().unwrap_or_else(next)
+    find().map_or_else(next, |epoch| epoch.number)
+}
+
+/// A number that this database has and, but by chance, no other one, also if it has the same oid and has been copied from the same
+/// one. There are several if two writers began the epoch at once.
+pub fn nonce() -> u32 {
+    find().map_or(0, |epoch| epoch.nonce)
 }
 
 /// As [`current`], for a writer, which stores a new one. Two writers may store the same one: both are right.
 pub fn begin() -> u16 {
-    find().unwrap_or_else(|newest| {
+    find().map(|epoch| epoch.number).unwrap_or_else(|newest| {
         let (system, database) = transaction::database();
         let epoch = next(newest);
         Table::open_to_write(registry().epoch).insert_row(&[
             Some(i32::from(epoch).into()),
             Some((system as i64).into()),
             Some(database.into()),
+            Some((transaction::nonce() as i32).into()),
         ]);
         epoch
     })
@@ -39,7 +54,7 @@ fn next(newest: Option<u16>) -> u16 {
 }
 
 /// The epoch of this database, or else the newest one of another.
-fn find() -> Result<u16, Option<u16>> {
+fn find() -> Result<Epoch, Option<u16>> {
     let generation = generation();
     if let Some((seen, epoch)) = SEEN.get()
         && seen == generation
@@ -52,9 +67,12 @@ fn find() -> Result<u16, Option<u16>> {
     let Some(row) = scan.next_back() else {
         return Err(None);
     };
-    let epoch = row.int4(NUMBER) as u16;
+    let epoch = Epoch {
+        number: row.int4(NUMBER) as u16,
+        nonce: row.int4(NONCE) as u32,
+    };
     if (row.int8(SYSTEM) as u64, row.oid(DATABASE)) != transaction::database() {
-        return Err(Some(epoch));
+        return Err(Some(epoch.number));
     }
     SEEN.set(Some((generation, epoch)));
     Ok(epoch)

@@ -52,21 +52,26 @@ impl Feed {
         };
         let row = values(transaction, alone, contents.values());
         self.transactions.insert_row(&row);
-        let is_found = alone.is_some_and(|set| !stretch::leads(set, transaction.position));
-        if !is_found {
-            let sets = contents.sets().iter().copied();
-            self.insert_sets(transaction, sets, alone.is_some());
+        match alone {
+            None => self.insert_sets(transaction, contents.sets().iter().copied()),
+            Some(set) if stretch::leads(set, transaction.position) => self
+                .sets_of_transactions()
+                .insert_row(&mark(transaction, set, true)),
+            Some(_) => {}
         }
     }
 
-    fn insert_sets(&self, transaction: &Placed, sets: impl Iterator<Item = i64>, is_alone: bool) {
-        let [epoch, lsn] = place(transaction);
-        let table = Table::open_to_write(self.segment.transaction_set);
+    fn insert_sets(&self, transaction: &Placed, sets: impl Iterator<Item = i64>) {
+        let table = self.sets_of_transactions();
         let mut insert = table.insert();
         for set in sets {
-            insert.row(&[Some(set.into()), epoch, lsn, Some(is_alone.into())]);
+            insert.row(&mark(transaction, set, false));
         }
         insert.end();
+    }
+
+    fn sets_of_transactions(&self) -> Table {
+        Table::open_to_write(self.segment.transaction_set)
     }
 
     /// This transaction, which has its place, concerns these sets, too: more of its changes are in the log. Those that are in
@@ -95,7 +100,7 @@ impl Feed {
             if alone.is_none() {
                 all.retain(|&set| !self.has_set(transaction, set));
             }
-            self.insert_sets(transaction, all.into_iter(), false);
+            self.insert_sets(transaction, all.into_iter());
         }
     }
 
@@ -118,6 +123,12 @@ fn place(transaction: &Placed) -> [Option<Datum>; 2] {
         Some(i32::from(position.epoch).into()),
         Some(unsigned(position.lsn)),
     ]
+}
+
+/// A row that says where a set has transactions.
+fn mark(transaction: &Placed, set: i64, is_alone: bool) -> [Option<Datum>; 4] {
+    let [epoch, lsn] = place(transaction);
+    [Some(set.into()), epoch, lsn, Some(is_alone.into())]
 }
 
 /// A row of the transactions. `alone`: the only set that it concerns.

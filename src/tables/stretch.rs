@@ -5,10 +5,11 @@
 //!    The others of the stretch are found by their place, from there.
 //! 3. Who leads is kept in the shared memory. Whoever holds the commit lock reads it, and writes it when his commit is visible
 //!    and he still has the lock: so who does not lead is seen by nobody who does not see the one that does.
-//! 4. What has been forgotten there, or was never known, costs a row more and nothing else.
+//! 4. What has been forgotten there, or was never known, costs a row and an index entry, as for each that leads.
 //!
-//! An index entry for each transaction by its set would be a third of what a small one costs under the lock. That an index has
-//! an entry for the first of each stretch only is how Apache Kafka finds a message in a segment of its log.
+//! An index entry for each transaction by its set would be a third of what a small one costs under the lock. So this is less where
+//! many transactions of a stretch concern the same set, and more where each concerns another one. That an index has an entry for
+//! the first of each stretch only is how Apache Kafka finds a message in a segment of its log.
 
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,9 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
+use super::epoch;
 use crate::change::cursor::Position;
 use crate::pg::shared_memory::{self, SharedMemory};
-use crate::pg::transaction;
 
 const BITS: u32 = 16;
 
@@ -65,8 +66,8 @@ pub fn leads(set: i64, position: Position) -> bool {
     let Some(shared) = shared_memory::attach() else {
         return true;
     };
-    // Copies of a database have the same sets, and begin the same epoch.
-    let set = (transaction::database_oid().to_u32(), set);
+    // Copies of a database have the same sets, and begin the same epoch; one that is made anew can have the same oid, too.
+    let set = (epoch::nonce(), set);
     let mark = hash((set, Stretch::of(position)));
     let at = hash(set) as usize;
     if place(shared, at).load(Ordering::SeqCst) == mark {

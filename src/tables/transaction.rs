@@ -267,19 +267,19 @@ pub fn of_set(segment: &Tables, set: i64, from: Position, limit: usize, read: Re
     let transactions = Table::open_to_look(segment.transaction);
     let table = Table::open_to_look(segment.transaction_set);
     let mut found = Vec::new();
-    // The stretch of the last row, and whether all that concern the set alone in it have been found.
-    let mut last: Option<(Stretch, bool)> = None;
+    // The stretch of the last row, whether those that concern the set alone in it have been found, and how many of the others: of
+    // either kind `limit` are enough.
+    let mut last: Option<(Stretch, bool, usize)> = None;
     for keys in from_position(set, Stretch::of(from).first()) {
         let mut scan = table.scan(segment.transaction_set_position, &keys, read);
         while let Some(row) = scan.next() {
             let mark = Mark::of(&row);
             let stretch = mark.stretch();
-            let known = last.filter(|(last, _)| *last == stretch);
+            let known = last.filter(|(last, ..)| *last == stretch);
             if known.is_none() && found.len() >= limit {
                 break;
             }
-            let has_alone = known.is_some_and(|(_, has_alone)| has_alone);
-            last = Some((stretch, has_alone || mark.is_alone));
+            let (_, has_alone, mut shared) = known.unwrap_or((stretch, false, 0));
             if mark.is_alone && !has_alone {
                 let keys = alone_in(stretch, from, set);
                 let mut scan = transactions.scan(segment.transaction_position, &keys, read);
@@ -291,9 +291,12 @@ pub fn of_set(segment: &Tables, set: i64, from: Position, limit: usize, read: Re
                     left -= 1;
                 }
             }
-            if !mark.is_alone && mark.position >= from {
+            if !mark.is_alone && mark.position >= from && shared < limit {
+                let before = found.len();
                 found.extend(OfSet::shared(segment, mark.position, read));
+                shared += found.len() - before;
             }
+            last = Some((stretch, has_alone || mark.is_alone, shared));
         }
     }
     found.sort_unstable_by_key(|of_set| of_set.placed.position);

@@ -68,8 +68,8 @@ def test_p09_pages_begin_anywhere_in_a_stretch(item, delivery):
     stretches = len({stretch for _, _, stretch, _ in alone})
     enough({"alone": len(alone), "of several sets": several, "stretches": stretches, "rare": len(expected["rare"])},
            {"alone": 900, "of several sets": 100, "stretches": 5, "rare": 20})
-    # What all this is for. The sets are three in table item, and one in the other.
-    assert leading <= 6 * stretches < len(alone) / 2
+    # What all this is for. Two sets that have the same place in the shared memory by chance lead in turn.
+    assert leading < len(alone) * 3 / 4
 
 
 def test_p09_writers_at_once_lead_in_turn(connect, item, dsn):
