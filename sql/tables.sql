@@ -236,8 +236,9 @@ CREATE INDEX ON event.log_0 (xid, set_id, command, arrival) WITH (deduplicate_it
 
 -- A row per transaction that has its place in the feed. noted is the WAL position at its pre-commit. If it concerns one recipient set, that is here, and a small one's changes,
 -- all of one relation, are here instead of in the log (src/change/chunk.rs). has_skips: after it there are
--- channels in event.skipped_notification. origin: what the writer called itself. The index has the set, too, for whoever looks
--- for one in a stretch of the feed.
+-- channels in event.skipped_notification. leads: it is the first one that concerns its set alone in a stretch of the feed
+-- (src/tables/stretch.rs). origin: what the writer called itself. The first index has the set, too, for whoever looks for one in a
+-- stretch.
 CREATE TABLE event.transaction_0 (
     epoch integer NOT NULL,
     position pg_lsn NOT NULL,
@@ -248,18 +249,18 @@ CREATE TABLE event.transaction_0 (
     set_id bigint,
     relation regclass,
     has_skips boolean NOT NULL,
+    leads boolean NOT NULL,
     changes bytea,
     origin text
 );
 CREATE INDEX ON event.transaction_0 (epoch, position, set_id) WITH (deduplicate_items = off);
+CREATE INDEX ON event.transaction_0 (set_id, epoch, position) WITH (deduplicate_items = off) WHERE leads;
 
--- Where a set has transactions: a row for each that concerns others, too, and one for all that concern it alone in a stretch of the feed, by the first
--- of them (src/tables/stretch.rs).
+-- The recipient sets of a transaction that concerns several.
 CREATE TABLE event.transaction_set_0 (
     set_id bigint NOT NULL,
     epoch integer NOT NULL,
-    position pg_lsn NOT NULL,
-    is_alone boolean NOT NULL
+    position pg_lsn NOT NULL
 );
 CREATE INDEX ON event.transaction_set_0 (set_id, epoch, position) WITH (deduplicate_items = off);
 
@@ -312,10 +313,10 @@ COMMENT ON TABLE event.transaction_0 IS 'The place of each transaction in the fe
 COMMENT ON TABLE event.transaction_1 IS 'The place of each transaction in the feed';
 COMMENT ON TABLE event.transaction_2 IS 'The place of each transaction in the feed';
 COMMENT ON TABLE event.transaction_3 IS 'The place of each transaction in the feed';
-COMMENT ON TABLE event.transaction_set_0 IS 'Where each recipient set has transactions';
-COMMENT ON TABLE event.transaction_set_1 IS 'Where each recipient set has transactions';
-COMMENT ON TABLE event.transaction_set_2 IS 'Where each recipient set has transactions';
-COMMENT ON TABLE event.transaction_set_3 IS 'Where each recipient set has transactions';
+COMMENT ON TABLE event.transaction_set_0 IS 'The recipient sets of each transaction that concerns several';
+COMMENT ON TABLE event.transaction_set_1 IS 'The recipient sets of each transaction that concerns several';
+COMMENT ON TABLE event.transaction_set_2 IS 'The recipient sets of each transaction that concerns several';
+COMMENT ON TABLE event.transaction_set_3 IS 'The recipient sets of each transaction that concerns several';
 COMMENT ON TABLE event.unsequenced_0 IS 'Transactions committed without a place';
 COMMENT ON TABLE event.unsequenced_1 IS 'Transactions committed without a place';
 COMMENT ON TABLE event.unsequenced_2 IS 'Transactions committed without a place';

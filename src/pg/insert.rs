@@ -16,7 +16,7 @@ impl Table {
             let list = pgrx::PgList::<Oid>::from_pg(pg_sys::RelationGetIndexList(self.relation));
             let indexes = list.iter_oid();
             indexes
-                .filter_map(|index| raw::guarded(|| open_index(index)))
+                .filter_map(|index| raw::guarded(|| Index::open(index)))
                 .collect()
         };
         Insert {
@@ -29,6 +29,11 @@ impl Table {
 
     /// Inserts one row.
     pub fn insert_row(&self, values: &[Option<Datum>]) {
+        self.insert_row_without(None, values);
+    }
+
+    /// Inserts one row that has no entry in this index by its predicate, so that the index need not be opened.
+    pub fn insert_row_without(&self, passed_over: Option<Oid>, values: &[Option<Datum>]) {
         let row = Values::of(values);
         self.check(values);
         // SAFETY: the relation is open and the arrays have a value for each of its columns, of its type. Nothing inside has
@@ -41,9 +46,11 @@ impl Table {
                 let mut at = 0;
                 while !indexes.is_null() && at < (*indexes).length {
                     let index = (*(*indexes).elements.offset(at as isize)).oid_value;
-                    if let Some(index) = open_index(index) {
-                        insert_entry(index, &row, tuple, self.relation);
-                        raw::index_close(index, pg_sys::NoLock as i32);
+                    if Some(index) != passed_over
+                        && let Some(index) = Index::open(index)
+                    {
+                        index.insert_entry(&row, tuple, self.relation);
+                        index.close();
                     }
                     at += 1;
                 }
@@ -60,29 +67,120 @@ impl Table {
     }
 }
 
-/// Opens an index, if we can make entries in it. Ours are all plain B-trees. Another one that somebody has added gets no
-/// entries: we can neither evaluate an expression here nor let a writer fail for it.
-///
-/// # Safety
-/// The oid is that of an index of an open table; the caller is guarded.
-unsafe fn open_index(index: Oid) -> Option<pg_sys::Relation> {
-    // SAFETY: the caller's promise; an index's form stays while it is open.
-    unsafe {
-        let index = raw::index_open(index, pg_sys::RowExclusiveLock as i32);
-        let is_plain = (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
-            // One that REINDEX CONCURRENTLY is about to fill has no first page yet.
-            && (*(*index).rd_index).indisready
-            && !columns(index).contains(&0)
-            && columns(index).len() <= MAX_COLUMNS
-            && raw::heap_attisnull(
-                (*index).rd_indextuple,
-                pg_sys::Anum_pg_index_indpred as i32,
+/// An open index of a table of ours: a plain B-tree, which has entries for all rows or for those in which a column is true.
+struct Index {
+    relation: pg_sys::Relation,
+    /// The table's column that is its predicate, counted from 1.
+    predicate: Option<i16>,
+}
+
+impl Index {
+    /// Opens an index, if we can make entries in it. Another one that somebody has added gets none: we can neither evaluate an
+    /// expression here nor let a writer fail for it.
+    ///
+    /// # Safety
+    /// The oid is that of an index of an open table; the caller is guarded.
+    unsafe fn open(index: Oid) -> Option<Self> {
+        // SAFETY: the caller's promise; an index's form stays while it is open.
+        unsafe {
+            let relation = raw::index_open(index, pg_sys::RowExclusiveLock as i32);
+            let is_plain = (*(*relation).rd_rel).relam == pg_sys::BTREE_AM_OID
+                // One that REINDEX CONCURRENTLY is about to fill has no first page yet.
+                && (*(*relation).rd_index).indisready
+                && !columns(relation).contains(&0)
+                && columns(relation).len() <= MAX_COLUMNS;
+            let is_total = || {
+                raw::heap_attisnull(
+                    (*relation).rd_indextuple,
+                    pg_sys::Anum_pg_index_indpred as i32,
+                    std::ptr::null_mut(),
+                )
+            };
+            let predicate = if !is_plain {
+                None
+            } else if is_total() {
+                Some(None)
+            } else {
+                predicate_column(relation).map(Some)
+            };
+            if predicate.is_none() {
+                raw::index_close(relation, pg_sys::NoLock as i32);
+            }
+            predicate.map(|predicate| Self {
+                relation,
+                predicate,
+            })
+        }
+    }
+
+    /// Closes the index, whose lock is kept.
+    ///
+    /// # Safety
+    /// It is not used again; the caller is guarded.
+    unsafe fn close(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { raw::index_close(self.relation, pg_sys::NoLock as i32) }
+    }
+
+    /// Makes the entry of a row that has been stored, if it is to have one.
+    ///
+    /// # Safety
+    /// The index is one of the table, and the tuple is that of the row; the caller is guarded.
+    unsafe fn insert_entry(&self, row: &Values, tuple: pg_sys::HeapTuple, table: pg_sys::Relation) {
+        // Columns are counted from 1, and `check` has seen that the row has a value for each, so that nothing panics here.
+        let value = |column: i16| row.values[column as usize - 1];
+        let is_null = |column: i16| row.nulls[column as usize - 1];
+        if self
+            .predicate
+            .is_some_and(|column| is_null(column) || value(column).value() == 0)
+        {
+            return;
+        }
+        let mut keys = Values::nulls();
+        // SAFETY: the caller's promise. The tuple has been stored, so that it knows its place; the arrays have a value for each
+        // column of the index, which is a B-tree and has no use for the index's description.
+        unsafe {
+            for (at, &column) in columns(self.relation).iter().enumerate() {
+                keys.values[at] = value(column);
+                keys.nulls[at] = is_null(column);
+            }
+            let check = if (*(*self.relation).rd_index).indisunique {
+                pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES
+            } else {
+                pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO
+            };
+            raw::index_insert(
+                self.relation,
+                keys.values.as_mut_ptr(),
+                keys.nulls.as_mut_ptr(),
+                &mut (*tuple).t_self,
+                table,
+                check,
+                false,
                 std::ptr::null_mut(),
             );
-        if !is_plain {
-            raw::index_close(index, pg_sys::NoLock as i32);
         }
-        is_plain.then_some(index)
+    }
+}
+
+/// The table's column that an index's predicate consists of, if it is nothing else.
+///
+/// # Safety
+/// The index is open and has a predicate; the caller is guarded.
+unsafe fn predicate_column(index: pg_sys::Relation) -> Option<i16> {
+    // SAFETY: the caller's promise; the list and its nodes stay as long as the current memory context.
+    unsafe {
+        let predicate = raw::RelationGetIndexPredicate(index);
+        // One that is always true is an empty list.
+        if predicate.is_null() || (*predicate).length != 1 {
+            return None;
+        }
+        let node = (*(*predicate).elements).ptr_value.cast::<pg_sys::Node>();
+        if (*node).type_ != pg_sys::NodeTag::T_Var {
+            return None;
+        }
+        let column = (*node.cast::<pg_sys::Var>()).varattno;
+        (column > 0).then_some(column)
     }
 }
 
@@ -103,43 +201,6 @@ unsafe fn columns<'a>(index: pg_sys::Relation) -> &'a [i16] {
 unsafe fn form(table: pg_sys::Relation, row: &Values) -> pg_sys::HeapTuple {
     // SAFETY: the caller's promise.
     unsafe { raw::heap_form_tuple((*table).rd_att, row.values.as_ptr(), row.nulls.as_ptr()) }
-}
-
-/// Makes the entry of a row that has been stored.
-///
-/// # Safety
-/// The index is one of [`open_index`] and of the table, and the tuple is that of the row; the caller is guarded.
-unsafe fn insert_entry(
-    index: pg_sys::Relation,
-    row: &Values,
-    tuple: pg_sys::HeapTuple,
-    table: pg_sys::Relation,
-) {
-    let mut keys = Values::nulls();
-    // SAFETY: the caller's promise. The tuple has been stored, so that it knows its place; the arrays have a value for each
-    // column of the index, which is a B-tree and has no use for the index's description. Columns are counted from 1, and
-    // `check` has seen that the row has a value for each, so that nothing panics here.
-    unsafe {
-        for (at, &column) in columns(index).iter().enumerate() {
-            keys.values[at] = row.values[column as usize - 1];
-            keys.nulls[at] = row.nulls[column as usize - 1];
-        }
-        let check = if (*(*index).rd_index).indisunique {
-            pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES
-        } else {
-            pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO
-        };
-        raw::index_insert(
-            index,
-            keys.values.as_mut_ptr(),
-            keys.nulls.as_mut_ptr(),
-            &mut (*tuple).t_self,
-            table,
-            check,
-            false,
-            std::ptr::null_mut(),
-        );
-    }
 }
 
 /// The values of one row in the form that the server takes.
@@ -174,8 +235,7 @@ impl Values {
 /// expressions and predicates that an index may have, and a slot for each row of an index.
 #[must_use]
 pub struct Insert<'table> {
-    /// Those that get an entry for each row.
-    indexes: Vec<pg_sys::Relation>,
+    indexes: Vec<Index>,
     rows: Vec<(Values, pg_sys::HeapTuple)>,
     slots: Vec<*mut pg_sys::TupleTableSlot>,
     table: &'table Table,
@@ -202,9 +262,11 @@ impl Insert<'_> {
             for &slot in &self.slots {
                 pg_sys::ExecDropSingleTupleTableSlot(slot);
             }
-            for &index in &self.indexes {
-                pg_sys::index_close(index, pg_sys::NoLock as i32);
-            }
+            raw::guarded(|| {
+                for index in &self.indexes {
+                    index.close();
+                }
+            });
         }
     }
 
@@ -221,8 +283,8 @@ impl Insert<'_> {
         unsafe {
             raw::guarded(|| {
                 for (values, tuple) in rows {
-                    for &index in indexes {
-                        insert_entry(index, values, *tuple, table);
+                    for index in indexes {
+                        index.insert_entry(values, *tuple, table);
                     }
                 }
             });

@@ -81,6 +81,7 @@ unsafe extern "C-unwind" {
     pub fn AcceptInvalidationMessages();
     // utils/relcache.h
     pub fn RelationGetIndexList(table: pg_sys::Relation) -> *mut pg_sys::List;
+    pub fn RelationGetIndexPredicate(index: pg_sys::Relation) -> *mut pg_sys::List;
 
     // access/xact.h
     fn GetCurrentTransactionNestLevel() -> c_int;

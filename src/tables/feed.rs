@@ -9,8 +9,8 @@ use super::contents::Contents;
 use super::segment::{self, State, Tables};
 use super::stretch;
 use super::transaction::{
-    CHANGES, EPOCH, POSITION, Placed, RELATION, SET, SET_EPOCH, SET_POSITION, TRANSACTION_SET,
-    newest_of_epoch,
+    CHANGES, EPOCH, LEADS, POSITION, Placed, RELATION, SET, SET_EPOCH, SET_POSITION,
+    TRANSACTION_SET, newest_of_epoch,
 };
 use crate::pg::bytes;
 use crate::pg::scan_key::{Key, unsigned};
@@ -50,28 +50,27 @@ impl Feed {
             [set] => Some(*set),
             _ => None,
         };
-        let row = values(transaction, alone, contents.values());
-        self.transactions.insert_row(&row);
-        match alone {
-            None => self.insert_sets(transaction, contents.sets().iter().copied()),
-            Some(set) if stretch::leads(set, transaction.position) => self
-                .sets_of_transactions()
-                .insert_row(&mark(transaction, set, true)),
-            Some(_) => {}
+        let leads = alone.is_some_and(|set| stretch::leads(set, transaction.position));
+        self.insert_row(&values(transaction, alone, leads, contents.values()), leads);
+        if alone.is_none() {
+            self.insert_sets(transaction, contents.sets().iter().copied());
         }
+    }
+
+    fn insert_row(&self, row: &[Option<Datum>], leads: bool) {
+        // Each transaction would pay for opening it.
+        let passed_over = (!leads).then_some(self.segment.transaction_leading);
+        self.transactions.insert_row_without(passed_over, row);
     }
 
     fn insert_sets(&self, transaction: &Placed, sets: impl Iterator<Item = i64>) {
-        let table = self.sets_of_transactions();
+        let table = Table::open_to_write(self.segment.transaction_set);
+        let [epoch, lsn] = place(transaction);
         let mut insert = table.insert();
         for set in sets {
-            insert.row(&mark(transaction, set, false));
+            insert.row(&[Some(set.into()), epoch, lsn]);
         }
         insert.end();
-    }
-
-    fn sets_of_transactions(&self) -> Table {
-        Table::open_to_write(self.segment.transaction_set)
     }
 
     /// This transaction, which has its place, concerns these sets, too: more of its changes are in the log. Those that are in
@@ -90,12 +89,19 @@ impl Feed {
                 changes,
             });
         }
-        let id = row.id;
+        let (id, led) = (row.id, row.bool(LEADS));
         drop(scan);
         let mut all: BTreeSet<i64> = sets.iter().copied().chain(alone).collect();
         let still_alone = alone.filter(|_| all.len() == 1);
-        let row = values(transaction, still_alone, [None, None]);
-        self.transactions.replace(id, &row);
+        let leads = led && still_alone.is_some();
+        if let Some(set) = alone.filter(|_| led && !leads) {
+            stretch::does_not_lead(set, transaction.position);
+        }
+        assert!(self.transactions.delete(id), "the own row");
+        self.insert_row(
+            &values(transaction, still_alone, leads, [None, None]),
+            leads,
+        );
         if still_alone.is_none() {
             if alone.is_none() {
                 all.retain(|&set| !self.has_set(transaction, set));
@@ -125,18 +131,13 @@ fn place(transaction: &Placed) -> [Option<Datum>; 2] {
     ]
 }
 
-/// A row that says where a set has transactions.
-fn mark(transaction: &Placed, set: i64, is_alone: bool) -> [Option<Datum>; 4] {
-    let [epoch, lsn] = place(transaction);
-    [Some(set.into()), epoch, lsn, Some(is_alone.into())]
-}
-
 /// A row of the transactions. `alone`: the only set that it concerns.
 fn values(
     transaction: &Placed,
     alone: Option<i64>,
+    leads: bool,
     [relation, changes]: [Option<Datum>; 2],
-) -> [Option<Datum>; 11] {
+) -> [Option<Datum>; 12] {
     let [epoch, lsn] = place(transaction);
     [
         epoch,
@@ -148,6 +149,7 @@ fn values(
         alone.map(Into::into),
         relation,
         Some(transaction.has_skips.into()),
+        Some(leads.into()),
         changes,
         transaction.source.origin.as_deref().map(bytes::text),
     ]

@@ -1,15 +1,14 @@
 //! Stretches of the feed, by which a set of recipients finds the transactions that concern it alone.
 //!
 //! 1. A stretch is as much of the feed as its positions share all but their last 16 bits: 64 kB of WAL.
-//! 2. The first transaction of a stretch that concerns a set alone leads: it has a row in `event.transaction_set_0` and so on.
-//!    The others of the stretch are found by their place, from there.
+//! 2. The first transaction of a stretch that concerns a set alone leads: it has an entry in an index by set. The others of the
+//!    stretch are found by their place, from there.
 //! 3. Who leads is kept in the shared memory. Whoever holds the commit lock reads it, and writes it when his commit is visible
 //!    and he still has the lock: so who does not lead is seen by nobody who does not see the one that does.
-//! 4. What has been forgotten there, or was never known, costs a row and an index entry, as for each that leads.
+//! 4. What has been forgotten there, or was never known, costs an index entry, as for each that leads.
 //!
-//! An index entry for each transaction by its set would be a third of what a small one costs under the lock. So this is less where
-//! many transactions of a stretch concern the same set, and more where each concerns another one. That an index has an entry for
-//! the first of each stretch only is how Apache Kafka finds a message in a segment of its log.
+//! An index entry for each transaction by its set would be a fifth of what a small one costs under the lock. That an index has an
+//! entry for the first of each stretch only is how Apache Kafka finds a message in a segment of its log.
 
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -66,14 +65,17 @@ pub fn leads(set: i64, position: Position) -> bool {
     let Some(shared) = shared_memory::attach() else {
         return true;
     };
-    // Copies of a database have the same sets, and begin the same epoch; one that is made anew can have the same oid, too.
-    let set = (epoch::nonce(), set);
-    let mark = hash((set, Stretch::of(position)));
-    let at = hash(set) as usize;
+    let (mark, at) = mark(set, position);
     if place(shared, at).load(Ordering::SeqCst) == mark {
         return false;
     }
     OWN.with_borrow_mut(|own| own.insert(mark, at).is_none())
+}
+
+/// The running transaction is the last one at its position, was to lead, and concerns others, too: the next one leads.
+pub fn does_not_lead(set: i64, position: Position) {
+    let (mark, _) = mark(set, position);
+    OWN.with_borrow_mut(|own| own.remove(&mark));
 }
 
 /// The transaction is visible to all, and has the commit lock still. Makes no call that could raise.
@@ -90,6 +92,13 @@ pub fn at_commit() {
 /// What this transaction has stored is not there.
 pub fn at_rollback() {
     OWN.with_borrow_mut(FxHashMap::clear);
+}
+
+/// What the shared memory holds where the set has one that leads at this position, and in which of its places.
+fn mark(set: i64, position: Position) -> (u64, usize) {
+    // Copies of a database have the same sets, and begin the same epoch; one that is made anew can have the same oid, too.
+    let set = (epoch::nonce(), set);
+    (hash((set, Stretch::of(position))), hash(set) as usize)
 }
 
 /// Sets that have the same place by chance take it from each other.

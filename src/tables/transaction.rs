@@ -21,13 +21,13 @@ const NOTED: i16 = 6;
 pub(super) const TRANSACTION_SET: i16 = 7;
 pub(super) const RELATION: i16 = 8;
 const HAS_SKIPS: i16 = 9;
-pub(super) const CHANGES: i16 = 10;
-const ORIGIN: i16 = 11;
+pub(super) const LEADS: i16 = 10;
+pub(super) const CHANGES: i16 = 11;
+const ORIGIN: i16 = 12;
 
 pub(super) const SET: i16 = 1;
 pub(super) const SET_EPOCH: i16 = 2;
 pub(super) const SET_POSITION: i16 = 3;
-const IS_ALONE: i16 = 4;
 
 /// A transaction that has its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,12 +186,16 @@ fn in_segment(segment: &Tables, position: Position, read: Read) -> Option<Placed
     scan.next().map(|row| placed(&row))
 }
 
+fn position(row: &Row) -> Position {
+    Position {
+        epoch: row.int4(EPOCH) as u16,
+        lsn: row.unsigned(POSITION).expect("a NOT NULL column"),
+    }
+}
+
 fn placed(row: &Row) -> Placed {
     Placed {
-        position: Position {
-            epoch: row.int4(EPOCH) as u16,
-            lsn: row.unsigned(POSITION).expect("a NOT NULL column"),
-        },
+        position: position(row),
         source: Source {
             xid: row.unsigned(XID).expect("a NOT NULL column"),
             origin: row.bytes(ORIGIN).map(Into::into),
@@ -222,36 +226,17 @@ impl OfSet {
         }
     }
 
-    /// One that concerns others, too; none that this read does not see.
-    fn shared(segment: &Tables, position: Position, read: Read) -> Option<Self> {
+    /// One that concerns others, too, of this row of `event.transaction_set_0` and so on; none that this read does not see.
+    fn shared(segment: &Tables, row: &Row, read: Read) -> Option<Self> {
+        let position = Position {
+            epoch: row.int4(SET_EPOCH) as u16,
+            lsn: row.unsigned(SET_POSITION).expect("a NOT NULL column"),
+        };
         let placed = in_segment(segment, position, read)?;
         Some(Self {
             placed,
             inline: None,
         })
-    }
-}
-
-/// A row of `event.transaction_set_0` and so on.
-struct Mark {
-    position: Position,
-    /// Whether it stands for all of its stretch that concern the set alone, and not for a transaction that concerns others, too.
-    is_alone: bool,
-}
-
-impl Mark {
-    fn of(row: &Row) -> Self {
-        Self {
-            position: Position {
-                epoch: row.int4(SET_EPOCH) as u16,
-                lsn: row.unsigned(SET_POSITION).expect("a NOT NULL column"),
-            },
-            is_alone: row.bool(IS_ALONE),
-        }
-    }
-
-    fn stretch(&self) -> Stretch {
-        Stretch::of(self.position)
     }
 }
 
@@ -264,86 +249,81 @@ pub struct Recorded {
 /// The transactions of a segment that concern the set, from `from` on, in order. There may be more behind the last one if
 /// at least `limit` are returned.
 pub fn of_set(segment: &Tables, set: i64, from: Position, limit: usize, read: Read) -> Vec<OfSet> {
-    let transactions = Table::open_to_look(segment.transaction);
-    let table = Table::open_to_look(segment.transaction_set);
-    let mut found = Vec::new();
-    // The stretch of the last row, whether those that concern the set alone in it have been found, and how many of the others: of
-    // either kind `limit` are enough.
-    let mut last: Option<(Stretch, bool, usize)> = None;
-    for keys in from_position(set, Stretch::of(from).first()) {
-        let mut scan = table.scan(segment.transaction_set_position, &keys, read);
-        while let Some(row) = scan.next() {
-            let mark = Mark::of(&row);
-            let stretch = mark.stretch();
-            let known = last.filter(|(last, ..)| *last == stretch);
-            if known.is_none() && found.len() >= limit {
-                break;
-            }
-            let (_, has_alone, mut shared) = known.unwrap_or((stretch, false, 0));
-            if mark.is_alone && !has_alone {
-                let keys = alone_in(stretch, from, set);
-                let mut scan = transactions.scan(segment.transaction_position, &keys, read);
-                let mut left = limit;
-                while left > 0
-                    && let Some(row) = scan.next()
-                {
-                    found.push(OfSet::alone(&row));
-                    left -= 1;
-                }
-            }
-            if !mark.is_alone && mark.position >= from && shared < limit {
-                let before = found.len();
-                found.extend(OfSet::shared(segment, mark.position, read));
-                shared += found.len() - before;
-            }
-            last = Some((stretch, has_alone || mark.is_alone, shared));
-        }
-    }
+    let mut found = alone_from(segment, set, from, limit, read);
+    found.extend(shared_from(segment, set, from, limit, read));
     found.sort_unstable_by_key(|of_set| of_set.placed.position);
     found.truncate(limit);
+    found
+}
+
+fn alone_from(segment: &Tables, set: i64, from: Position, limit: usize, read: Read) -> Vec<OfSet> {
+    let table = Table::open_to_look(segment.transaction);
+    let mut found = Vec::new();
+    let mut last = None;
+    let columns = [TRANSACTION_SET, EPOCH, POSITION];
+    for keys in from_position(columns, set, Stretch::of(from).first()) {
+        let mut leading = table.scan(segment.transaction_leading, &keys, read);
+        while found.len() < limit
+            && let Some(row) = leading.next()
+        {
+            let stretch = Stretch::of(position(&row));
+            // Another one that leads there, since it was forgotten that one does.
+            if last.replace(stretch) == Some(stretch) {
+                continue;
+            }
+            let keys = alone_in_stretch(from.max(position(&row)), set);
+            let mut scan = table.scan(segment.transaction_position, &keys, read);
+            while found.len() < limit
+                && let Some(row) = scan.next()
+            {
+                found.push(OfSet::alone(&row));
+            }
+        }
+    }
+    found
+}
+
+fn shared_from(segment: &Tables, set: i64, from: Position, limit: usize, read: Read) -> Vec<OfSet> {
+    let table = Table::open_to_look(segment.transaction_set);
+    let mut found = Vec::new();
+    let columns = [SET, SET_EPOCH, SET_POSITION];
+    for keys in from_position(columns, set, from) {
+        let mut scan = table.scan(segment.transaction_set_position, &keys, read);
+        while found.len() < limit
+            && let Some(row) = scan.next()
+        {
+            found.extend(OfSet::shared(segment, &row, read));
+        }
+    }
     found
 }
 
 /// The newest transaction of a segment that concerns the set.
 pub fn newest_of_set(segment: &Tables, set: i64, read: Read) -> Option<OfSet> {
     let transactions = Table::open_to_look(segment.transaction);
-    let table = Table::open_to_look(segment.transaction_set);
-    let mut scan = table.scan(
-        segment.transaction_set_position,
-        &[Key::int8(SET, set)],
-        read,
-    );
-    let mut newest: Option<OfSet> = None;
-    while let Some(row) = scan.next_back() {
-        let mark = Mark::of(&row);
-        let stretch = mark.stretch();
-        if let Some(newest) = &newest
-            && Stretch::of(newest.placed.position) != stretch
-        {
-            break;
-        }
-        let found = if mark.is_alone {
-            let keys = alone_in(stretch, stretch.first(), set);
-            let mut scan = transactions.scan(segment.transaction_position, &keys, read);
-            scan.next_back().map(|row| OfSet::alone(&row))
-        } else {
-            OfSet::shared(segment, mark.position, read)
-        };
-        newest = newest
-            .into_iter()
-            .chain(found)
-            .max_by_key(|of_set| of_set.placed.position);
-    }
-    newest
+    let sets = Table::open_to_look(segment.transaction_set);
+    let keys = [Key::int8(TRANSACTION_SET, set)];
+    let mut leading = transactions.scan(segment.transaction_leading, &keys, read);
+    let alone = leading.next_back().and_then(|row| {
+        let keys = alone_in_stretch(position(&row), set);
+        let mut scan = transactions.scan(segment.transaction_position, &keys, read);
+        scan.next_back().map(|row| OfSet::alone(&row))
+    });
+    let keys = [Key::int8(SET, set)];
+    let mut scan = sets.scan(segment.transaction_set_position, &keys, read);
+    let shared = scan
+        .next_back()
+        .and_then(|row| OfSet::shared(segment, &row, read));
+    let found = alone.into_iter().chain(shared);
+    found.max_by_key(|of_set| of_set.placed.position)
 }
 
-/// The scan that finds the transactions that concern the set alone, in a stretch from a position on.
-fn alone_in(stretch: Stretch, from: Position, set: i64) -> [Key; 4] {
-    let from = stretch.first().max(from);
+/// The scan that finds the transactions that concern the set alone, from a position to the end of its stretch.
+fn alone_in_stretch(from: Position, set: i64) -> [Key; 4] {
     [
         Key::int4(EPOCH, from.epoch.into()),
         Key::lsn_at_least(POSITION, from.lsn),
-        Key::lsn_at_most(POSITION, stretch.last().lsn),
+        Key::lsn_at_most(POSITION, Stretch::of(from).last().lsn),
         Key::int8(TRANSACTION_SET, set),
     ]
 }
@@ -373,19 +353,20 @@ pub fn visit(segment: &Tables, after: Position, read: Read, mut visit: impl FnMu
     }
 }
 
-/// The scans that find a set's rows from a position on: the rest of the position's own epoch, then the later
-/// epochs from their beginning.
-fn from_position(set: i64, from: Position) -> [[Key; 3]; 2] {
+/// The scans that find a set's rows from a position on, by the columns of set, epoch and position: the rest of the position's own
+/// epoch, then the later epochs from their beginning.
+fn from_position(columns: [i16; 3], set: i64, from: Position) -> [[Key; 3]; 2] {
+    let [of_set, epoch, position] = columns;
     [
         [
-            Key::int8(SET, set),
-            Key::int4(SET_EPOCH, from.epoch.into()),
-            Key::lsn_at_least(SET_POSITION, from.lsn),
+            Key::int8(of_set, set),
+            Key::int4(epoch, from.epoch.into()),
+            Key::lsn_at_least(position, from.lsn),
         ],
         [
-            Key::int8(SET, set),
-            Key::int4_at_least(SET_EPOCH, i32::from(from.epoch) + 1),
-            Key::lsn_at_least(SET_POSITION, 0),
+            Key::int8(of_set, set),
+            Key::int4_at_least(epoch, i32::from(from.epoch) + 1),
+            Key::lsn_at_least(position, 0),
         ],
     ]
 }

@@ -46,3 +46,21 @@ def test_p17_index_that_includes_columns(connect, admin):
         assert ("Index Only Scan using including" in plan) == with_index, plan
         answers.append(admin.execute(query).fetchall())
     assert answers[0] == answers[1] and len(answers[0]) == 5
+
+
+def test_p17_index_of_the_rows_in_which_a_column_is_true(connect, admin):
+    """It has those, and no others."""
+    new_session(admin, "t")
+    admin.execute("create index ahead on event.transaction_0 (nonce, xid) where leads")
+    for n in range(10):
+        connect().execute("insert into t values (%s)", (n,))
+    admin.execute("vacuum event.transaction_0")
+    query = "select nonce, xid from event.transaction_0 where leads order by 2"
+    answers = []
+    admin.execute("set enable_bitmapscan = off")
+    for with_index in (False, True):
+        admin.execute(f"set enable_seqscan = {not with_index}")
+        plan = str(admin.execute(f"explain {query}").fetchall())
+        assert ("Index Only Scan using ahead" in plan) == with_index, plan
+        answers.append(admin.execute(query).fetchall())
+    assert answers[0] == answers[1] and 0 < len(answers[0]) < 10

@@ -5,6 +5,7 @@ import random
 import psycopg
 import pytest
 
+from clusters import PrivateCluster
 from load import in_threads
 from modes import both_modes, settle
 from replay import enough
@@ -12,10 +13,10 @@ from wire import events, new_session
 
 # By stretch: 64 kB of WAL.
 STRETCH = "trunc(({0}.position - '0/0') / 65536)"
-# Transactions of one set, with how many rows say where it begins in their stretch, no later than they.
+# Transactions of one set, with how many lead in their stretch, no later than they.
 ALONE = f"""
-select t.set_id, t.epoch, {STRETCH.format('t')}, (select count(*) from event.transaction_set_0 s
-    where s.is_alone and s.set_id = t.set_id and s.epoch = t.epoch and {STRETCH.format('s')} = {STRETCH.format('t')} and s.position <= t.position)
+select t.set_id, t.epoch, {STRETCH.format('t')}, (select count(*) from event.transaction_0 s
+    where s.leads and s.set_id = t.set_id and s.epoch = t.epoch and {STRETCH.format('s')} = {STRETCH.format('t')} and s.position <= t.position)
 from event.transaction_0 t where t.set_id is not null"""
 READ = "select cursor, (key ->> 'id')::integer, value from event.events(%s, %s, %s)"
 
@@ -64,7 +65,7 @@ def test_p09_pages_begin_anywhere_in_a_stretch(item, delivery):
     alone = item.execute(ALONE).fetchall()
     assert all(leading for *_, leading in alone)
     several, = item.execute("select count(*) from event.transaction_0 where set_id is null").fetchone()
-    leading, = item.execute("select count(*) from event.transaction_set_0 where is_alone").fetchone()
+    leading, = item.execute("select count(*) from event.transaction_0 where leads").fetchone()
     stretches = len({stretch for _, _, stretch, _ in alone})
     enough({"alone": len(alone), "of several sets": several, "stretches": stretches, "rare": len(expected["rare"])},
            {"alone": 900, "of several sets": 100, "stretches": 5, "rare": 20})
@@ -93,6 +94,28 @@ def test_p09_writers_at_once_lead_in_turn(connect, item, dsn):
     enough({"transactions": len(read), "stretches": len({stretch for _, _, stretch, _ in alone})}, {"transactions": 500, "stretches": 3})
 
 
+def test_p09_sets_that_forget_each_other(item):
+    """Of so many, some have the same place in the shared memory by chance, so that several lead in one stretch."""
+    sessions = [new_session(item, notify="off") for _ in range(300)]
+    item.execute("insert into item select n, 0 from generate_series(31, 300) n")
+    for key, session in enumerate(sessions, 1):
+        item.execute("select event.subscribe_row('item', %s, session_id => %s)", (key, session))
+    choose = random.Random(7)
+    expected, last = {session: [] for session in sessions}, [1]
+    for n in range(1, 4001):
+        # Often one of those that were chosen a short time ago, which are in the same stretch.
+        key = choose.choice([choose.choice(last[-60:]), choose.randint(1, 300)])
+        last.append(key)
+        item.execute("update item set n = %s where id = %s", (n, key))
+        expected[sessions[key - 1]].append((key, n))
+    for session in sessions:
+        for size in (2, 10_000):
+            assert in_pages(item, session, size) == expected[session], size
+    alone = item.execute(ALONE).fetchall()
+    assert all(leading for *_, leading in alone)
+    enough({"behind several": sum(leading > 1 for *_, leading in alone)}, {"behind several": 1})
+
+
 def test_p09_copies_of_a_database_lead_for_themselves(connect, item):
     """They have the same sets, and begin the same epoch: what is known of one is not true of the other."""
     session = new_session(item, "item", notify="off")
@@ -113,3 +136,24 @@ def test_p09_copies_of_a_database_lead_for_themselves(connect, item):
             assert epochs[0] == epochs[1]
         for copy in ("one", "other"):
             admin.execute(f"drop database {name}_{copy} with (force)")
+
+
+def test_p09_database_that_is_made_anew_leads_for_itself():
+    """With the same oid, the same sets and the same epoch as the one before it, and in the same stretch."""
+    # Images of pages, and a copy by the WAL, would be longer than a stretch.
+    with PrivateCluster({"fsync": "off", "full_page_writes": "off"}) as cluster:
+        cluster.sql("create database origin")
+        with psycopg.connect(cluster.dsn("origin"), autocommit=True) as origin:
+            origin.execute("create extension pg_reldiff; create table item (id integer primary key, n integer); insert into item values (1, 0)")
+            session = new_session(origin, "item", notify="off")
+        stretches = set()
+        for turn in range(1, 9):
+            cluster.sql("create database again template origin oid 3000000000 strategy file_copy")
+            with psycopg.connect(cluster.dsn("again"), autocommit=True) as again:
+                for n in (1, 2):
+                    again.execute("update item set n = %s where id = 1", (n,))
+                assert [event["payload"]["n"] for event in events(again, session)] == [1, 2], turn
+                stretches |= set(again.execute(f"select epoch, {STRETCH.format('t')} from event.transaction t").fetchall())
+            cluster.sql("drop database again with (force)")
+    # Otherwise this shows nothing.
+    assert len(stretches) < 8

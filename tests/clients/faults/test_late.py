@@ -256,3 +256,16 @@ def test_p12_late_change_that_is_rolled_back(scene, connect):
     assert listener.events() == []
     scene.admin.execute("insert into t values (4, 'next')")
     assert [(event["type"], event.get("count")) for event in listener.events()] == [("nudge", 2)]
+
+
+def test_p09_who_was_to_lead_concerns_others_late(scene):
+    """Behind the first transaction that would concern a set alone, without its late change, all others are found (src/tables/stretch.rs)."""
+    for _ in range(5):
+        first = scene.start()
+        # With it the sets are new ones, of which nothing is known.
+        session = new_session(scene.admin, "t", notify="off")
+        scene.commit(f"update t set v = 'early' where id = {first}", f"update u set v = 'late' where id = {first}")
+        for n in range(3):
+            scene.admin.execute(f"update t set v = {n} where id = {first}")
+        assert [event["payload"]["v"] for event in events(scene.admin, session)] == ["early", "0", "1", "2"]
+    scene.check()
