@@ -8,7 +8,7 @@ use crate::change::recipients::Recipients;
 use crate::gucs;
 use crate::pg::dropped;
 use crate::pg::transaction::{current_command, nest_level, statement_command};
-use crate::tables::{addressee, subscription, watch};
+use crate::tables::{addressee, subscribers, subscription, watch};
 
 /// A relation's rows have changed without row events.
 pub struct Reset {
@@ -33,14 +33,14 @@ impl Reset {
 /// Tells the relation's subscribers of a reset, once in a statement; that it has been emptied says more than that it
 /// has to be loaded anew.
 pub fn reset(relation: Oid, reset: &Reset) {
-    tell_reset(relation, reset, subscription::subscribers(relation));
+    tell_reset(relation, reset, subscribers::all(relation));
 }
 
 /// As [`reset`], for those only that subscribed to `other` as well.
 pub fn reset_among(relation: Oid, other: Oid, reset: &Reset) {
-    let others = subscription::subscribers(other);
-    let among = subscription::subscribers(relation)
-        .filter(|recipient| others.get(recipient.session).is_some());
+    let others = subscribers::all(other);
+    let among =
+        subscribers::all(relation).filter(|recipient| others.get(recipient.session).is_some());
     tell_reset(relation, reset, among);
 }
 
@@ -63,7 +63,7 @@ fn tell_reset(relation: Oid, reset: &Reset, subscribers: Recipients) {
 
 /// Ends the relation's subscriptions, and tells their sessions why. `name`: the qualified name of one that is gone.
 pub fn end(relation: Oid, control: Control, name: &[u8]) {
-    let subscribers = subscription::subscribers(relation);
+    let subscribers = subscribers::all(relation);
     if subscribers.is_empty() {
         return;
     }

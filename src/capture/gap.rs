@@ -8,7 +8,7 @@ use crate::change::operation::Control;
 use crate::change::{gaps, outbox};
 use crate::pg::inheritance;
 use crate::pg::transaction::{accept_invalidations, current_command, nest_level};
-use crate::tables::{addressee, registry, subscription};
+use crate::tables::{addressee, registry, subscribers};
 
 /// A row of this table, or all of them, have changed in silence: of what stands above it, too.
 pub fn note(relation: Oid) {
@@ -44,7 +44,7 @@ fn tell_of(relations: impl Iterator<Item = u32>) {
     }
     accept_invalidations();
     for relation in relations.map(Oid::from_u32) {
-        let subscribers = subscription::subscribers(relation);
+        let subscribers = subscribers::all(relation);
         let subscribers = addressee::who_may_read(relation, &subscribers);
         control::tell(relation, Control::Gap, current_command(), subscribers, b"");
     }

@@ -21,7 +21,7 @@ use crate::pg::output::{Trust, trust};
 use crate::pg::relation::{Column, Description};
 use crate::pg::transaction;
 use crate::tables::watch::{self, Keyed};
-use crate::tables::{addressee, invalidation, registry, subscription};
+use crate::tables::{addressee, invalidation, registry, subscribers};
 
 /// A relation that somebody subscribed to.
 pub struct WatchedRelation {
@@ -146,7 +146,7 @@ fn load(description: &Description) -> Option<WatchedRelation> {
     if description.row_security || description.key.is_empty() {
         return None;
     }
-    let subscribed = subscription::watchers(description.oid);
+    let subscribed = subscribers::watchers(description.oid);
     let everyone = addressee::who_may_read(description.oid, &subscribed);
     let keyed = watch::keyed(description.oid);
     if everyone.is_empty() && !keyed.any() {

@@ -19,7 +19,7 @@ use crate::gucs;
 use crate::pg::fault;
 use crate::pg::pinned::PinnedSettings;
 use crate::pg::transaction::nest_level;
-use crate::tables::subscription;
+use crate::tables::subscribers;
 
 /// Tells the server how `capture_row` is called.
 #[unsafe(no_mangle)]
@@ -209,5 +209,5 @@ fn keyed(level: &Level, row: &View, side: Side) -> Vec<KeyedSubscription> {
         text
     });
     let texts: Vec<_> = texts.collect();
-    subscription::keyed(relation.oid, &relation.key, &texts, relation.keyed)
+    subscribers::keyed(relation.oid, &relation.key, &texts, relation.keyed)
 }

@@ -16,7 +16,7 @@ use crate::pg::notify::{self, ENTRY_BYTES};
 use crate::pg::table::Read;
 use crate::pg::transaction::accept_invalidations;
 use crate::tables::contents::Contents;
-use crate::tables::log::Merge;
+use crate::tables::merge::Merge;
 use crate::tables::transaction::Placed;
 use crate::tables::unsequenced::Unsequenced;
 use crate::tables::{invalidation, recipient_set, skipped};

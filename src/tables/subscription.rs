@@ -5,21 +5,20 @@ use std::collections::HashSet;
 use pgrx::pg_sys::{Datum, Oid};
 
 use super::registry::{Registry, registry};
-use super::watch::Keyed;
-use crate::change::matching::KeyedSubscription;
+use super::subscribers;
 use crate::change::operation::{ColumnNumber, SessionId, SubscriptionType};
-use crate::change::recipients::{Recipient, Recipients};
+use crate::change::recipients::Recipient;
 use crate::pg::bytes::texts;
 use crate::pg::scan_key::{Key, uuid};
-use crate::pg::table::{Read, Row, RowId, Scan, Table};
+use crate::pg::table::{Read, Row, RowId, Table};
 
-const ID: i16 = 1;
-const SESSION: i16 = 2;
-const RELATION: i16 = 3;
-const COLUMN_OF_COLUMN: i16 = 5;
-const KEY_HASH: i16 = 5;
-const KEY_VALUES: i16 = 6;
-const COLUMN_OF_FIELD: i16 = 7;
+pub(super) const ID: i16 = 1;
+pub(super) const SESSION: i16 = 2;
+pub(super) const RELATION: i16 = 3;
+pub(super) const COLUMN_OF_COLUMN: i16 = 5;
+pub(super) const KEY_HASH: i16 = 5;
+pub(super) const KEY_VALUES: i16 = 6;
+pub(super) const COLUMN_OF_FIELD: i16 = 7;
 
 /// A row's primary key as subscriptions store it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +39,10 @@ impl KeyValues {
 
 /// The hash by which a key is looked up. Lengths are part of it, so that ('a', 'bc') is not ('ab', 'c'), and the
 /// columns, so that a subscription is not taken for one of another primary key that the table gets later.
-fn key_hash<'a>(columns: &[ColumnNumber], values: impl Iterator<Item = &'a [u8]>) -> i64 {
+pub(super) fn key_hash<'a>(
+    columns: &[ColumnNumber],
+    values: impl Iterator<Item = &'a [u8]>,
+) -> i64 {
     let mut bytes = Vec::with_capacity(32);
     for (column, value) in columns.iter().zip(values) {
         bytes.extend_from_slice(&column.to_le_bytes());
@@ -88,7 +90,7 @@ impl Target {
     }
 }
 
-const GRANULARITIES: [SubscriptionType; 4] = [
+pub(super) const GRANULARITIES: [SubscriptionType; 4] = [
     SubscriptionType::Table,
     SubscriptionType::Column,
     SubscriptionType::Row,
@@ -96,7 +98,7 @@ const GRANULARITIES: [SubscriptionType; 4] = [
 ];
 
 /// The oids of a granularity's table and of its indexes by id, by session, and by relation (and key).
-fn tables(registry: &Registry, granularity: SubscriptionType) -> (Oid, Oid, Oid, Oid) {
+pub(super) fn tables(registry: &Registry, granularity: SubscriptionType) -> (Oid, Oid, Oid, Oid) {
     match granularity {
         SubscriptionType::Table => (
             registry.subscription_table,
@@ -323,24 +325,11 @@ pub fn end_of_session(session: SessionId, relation: Oid) -> Option<Recipient> {
         let mut scan = table.scan(by_session, &keys, Read::Latest);
         while let Some(row) = scan.next() {
             if table.delete_unless_busy(row.id) && first.is_none() {
-                first = Some(named(&row, granularity));
+                first = Some(subscribers::named(&row, granularity));
             }
         }
     }
     first
-}
-
-/// The share of the subscription's session in what happens to the relation as a whole.
-fn named(row: &Row, granularity: SubscriptionType) -> Recipient {
-    let column = match granularity {
-        SubscriptionType::Column => Some(row.int2(COLUMN_OF_COLUMN)),
-        SubscriptionType::Field => Some(row.int2(COLUMN_OF_FIELD)),
-        SubscriptionType::Table | SubscriptionType::Row => None,
-    };
-    let mut recipient = Recipient::new(row.uuid(SESSION));
-    recipient.add(granularity, column);
-    recipient.named = Some(row.uuid(ID));
-    recipient
 }
 
 /// Whether anybody has subscribed to the relation or to anything of it.
@@ -365,76 +354,4 @@ pub fn end(relation: Oid) {
             table.delete_unless_busy(row.id);
         }
     }
-}
-
-/// Everybody who subscribed to the relation or to anything of it, as of now: each by the first of their
-/// subscriptions, which is named.
-pub fn subscribers(relation: Oid) -> Recipients {
-    let registry = registry();
-    let mut recipients = Recipients::default();
-    for granularity in GRANULARITIES {
-        let (table, _, _, by_relation) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
-        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
-        while let Some(row) = scan.next() {
-            let recipient = recipients.entry(row.uuid(SESSION));
-            if recipient.named.is_none() {
-                *recipient = named(&row, granularity);
-            }
-        }
-    }
-    recipients
-}
-
-/// Everybody who subscribed to the relation or to columns of it, as of now.
-pub fn watchers(relation: Oid) -> Recipients {
-    let registry = registry();
-    let mut recipients = Recipients::default();
-    for granularity in [SubscriptionType::Table, SubscriptionType::Column] {
-        let (table, _, _, by_relation) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
-        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
-        while let Some(row) = scan.next() {
-            let column =
-                (granularity == SubscriptionType::Column).then(|| row.int2(COLUMN_OF_COLUMN));
-            recipients.entry(row.uuid(SESSION)).add(granularity, column);
-        }
-    }
-    recipients
-}
-
-/// The row and field subscriptions of one row, as of now. The key: its columns and the canonical text forms of
-/// their values, in key order. `there_are`: which of them the relation can have.
-pub fn keyed(
-    relation: Oid,
-    columns: &[ColumnNumber],
-    key: &[Vec<u8>],
-    there_are: Keyed,
-) -> Vec<KeyedSubscription> {
-    let registry = registry();
-    let hash = key_hash(columns, key.iter().map(Vec::as_slice));
-    let mut found = Vec::new();
-    for (granularity, there_are) in [
-        (SubscriptionType::Row, there_are.rows),
-        (SubscriptionType::Field, there_are.fields),
-    ] {
-        if !there_are {
-            continue;
-        }
-        let (table, _, _, by_key) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
-        let keys = [Key::oid(RELATION, relation), Key::int8(KEY_HASH, hash)];
-        let mut scan: Scan = table.scan(by_key, &keys, Read::Latest);
-        while let Some(row) = scan.next() {
-            if row.texts(KEY_VALUES) == key {
-                let column =
-                    (granularity == SubscriptionType::Field).then(|| row.int2(COLUMN_OF_FIELD));
-                found.push(KeyedSubscription {
-                    session: row.uuid(SESSION),
-                    column,
-                });
-            }
-        }
-    }
-    found
 }
