@@ -140,7 +140,7 @@ COMMENT ON TABLE event.subscription_change IS 'Changes of subscriptions, for wri
 -- The log is a ring of segments. A segment is six tables: changed rows, transactions, those that have no place yet, and the
 -- sets of recipients that these name; segment n is in the tables with the number n % 4. A new one is opened every half of reldiff.retention; what has
 -- been written to one is all that it will ever hold once it is closed, and the oldest is emptied when its newest transaction
--- is older than reldiff.retention. Rows of these tables are only inserted: a writer reads them without a snapshot.
+-- is older than reldiff.retention. Rows of these tables that others can see are not changed: a writer reads them without a snapshot.
 CREATE TABLE event.segment (
     number bigint NOT NULL,
     opened_at timestamptz NOT NULL
@@ -236,8 +236,8 @@ CREATE INDEX ON event.log_0 (xid, set_id, command, arrival) WITH (deduplicate_it
 
 -- A row per transaction that has its place in the feed. noted is the WAL position at its pre-commit. If it concerns one recipient set, that is here, and a small one's changes,
 -- all of one relation, are here instead of in the log (src/change/chunk.rs). has_skips: after it there are
--- channels in event.skipped_notification. leads: it is the first one that concerns its set alone in a stretch of the feed
--- (src/tables/stretch.rs). origin: what the writer called itself. The first index has the set, too, for whoever looks for one in a
+-- channels in event.skipped_notification. leads: by it those are found that concern its set alone in a stretch of the
+-- feed (src/tables/stretch.rs). origin: what the writer called itself. The first index has the set, too, for whoever looks for one in a
 -- stretch.
 CREATE TABLE event.transaction_0 (
     epoch integer NOT NULL,

@@ -11,6 +11,7 @@ use crate::change::event::Source;
 use crate::change::outbox::{self, Changes};
 use crate::change::replay::{self, Replay, Replays};
 use crate::gucs::{self, Delivery};
+use crate::pg::memory::in_own_context;
 use crate::pg::transaction::{
     ActiveSnapshot, accept_invalidations, nest_level, top_xid, transaction_time_left, wal_position,
 };
@@ -65,6 +66,12 @@ pub fn run() {
     if (!has_events && replays.is_empty()) || !segment::exists() {
         return late::begin();
     }
+    // A procedure that commits again and again has one context for all of its transactions.
+    in_own_context(|| tell(has_events, &replays));
+    fault::point("pre_commit_end");
+}
+
+fn tell(has_events: bool, replays: &Replays) {
     // What the owners may read now decides what they are told.
     accept_invalidations();
     if maintenance::is_due() {
@@ -77,13 +84,12 @@ pub fn run() {
     match stored {
         Some(stored) if gucs::DELIVERY.get() == Delivery::Sequencer => {
             if !replays.is_empty() {
-                in_order(None, &replays);
+                in_order(None, replays);
             }
             commit_unsequenced(stored.transaction);
         }
-        stored => in_order(stored, &replays),
+        stored => in_order(stored, replays),
     }
-    fault::point("pre_commit_end");
 }
 
 /// Gives this transaction its place, if the commit lock is to be had.

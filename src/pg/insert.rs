@@ -163,24 +163,29 @@ impl Index {
     }
 }
 
-/// The table's column that an index's predicate consists of, if it is nothing else.
+/// The table's column that an index's predicate consists of, if it is nothing else. It is taken as it was written:
+/// `RelationGetIndexPredicate` would call functions that are in it.
 ///
 /// # Safety
 /// The index is open and has a predicate; the caller is guarded.
 unsafe fn predicate_column(index: pg_sys::Relation) -> Option<i16> {
-    // SAFETY: the caller's promise; the list and its nodes stay as long as the current memory context.
+    // SAFETY: the caller's promise: a text that the server has made of a node. Its copy and the node are ours.
     unsafe {
-        let predicate = raw::RelationGetIndexPredicate(index);
-        // One that is always true is an empty list.
-        if predicate.is_null() || (*predicate).length != 1 {
-            return None;
-        }
-        let node = (*(*predicate).elements).ptr_value.cast::<pg_sys::Node>();
-        if (*node).type_ != pg_sys::NodeTag::T_Var {
-            return None;
-        }
-        let column = (*node.cast::<pg_sys::Var>()).varattno;
-        (column > 0).then_some(column)
+        let predicate = raw::SysCacheGetAttr(
+            pg_sys::SysCacheIdentifier::INDEXRELID as i32,
+            (*index).rd_indextuple,
+            pg_sys::Anum_pg_index_indpred as i16,
+            &mut false,
+        );
+        let text = raw::text_to_cstring(predicate.cast_mut_ptr());
+        let node = raw::stringToNode(text).cast::<pg_sys::Node>();
+        // One that is not of the system, and not the whole row.
+        let column = ((*node).type_ == pg_sys::NodeTag::T_Var)
+            .then(|| (*node.cast::<pg_sys::Var>()).varattno)
+            .filter(|&column| column > 0);
+        raw::pfree(node.cast());
+        raw::pfree(text.cast());
+        column
     }
 }
 
@@ -232,7 +237,7 @@ impl Values {
 /// A running insert. Rows are written in batches, so it has to be ended.
 ///
 /// This is what the server's `CatalogTuplesMultiInsertWithInfo` does, without what it pays for each call: the
-/// expressions and predicates that an index may have, and a slot for each row of an index.
+/// expressions that an index may have, and a slot for each row of an index.
 #[must_use]
 pub struct Insert<'table> {
     indexes: Vec<Index>,

@@ -6,7 +6,7 @@
 //! 2. Those that cannot raise have a safe front each, and need no guard.
 
 use pgrx::pg_sys::{self, Datum, Oid};
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 type LockMode = c_int;
 
@@ -68,6 +68,8 @@ unsafe extern "C-unwind" {
     fn slot_getsomeattrs_int(slot: *mut pg_sys::TupleTableSlot, attributes: c_int);
     // nodes/pg_list.h
     pub fn list_free(list: *mut pg_sys::List);
+    // nodes/read.h
+    pub fn stringToNode(text: *const c_char) -> *mut c_void;
     // storage/lock.h
     pub fn LockAcquire(
         tag: *const pg_sys::LOCKTAG,
@@ -77,11 +79,21 @@ unsafe extern "C-unwind" {
     ) -> pg_sys::LockAcquireResult::Type;
     // storage/lmgr.h
     pub fn ConditionalLockRelationOid(relation: Oid, mode: LockMode) -> bool;
+    // utils/builtins.h
+    pub fn text_to_cstring(text: *const pg_sys::text) -> *mut c_char;
     // utils/inval.h
     pub fn AcceptInvalidationMessages();
+    // utils/palloc.h
+    pub fn pfree(pointer: *mut c_void);
     // utils/relcache.h
     pub fn RelationGetIndexList(table: pg_sys::Relation) -> *mut pg_sys::List;
-    pub fn RelationGetIndexPredicate(index: pg_sys::Relation) -> *mut pg_sys::List;
+    // utils/syscache.h
+    pub fn SysCacheGetAttr(
+        cache: c_int,
+        row: pg_sys::HeapTuple,
+        attribute: pg_sys::AttrNumber,
+        is_null: *mut bool,
+    ) -> Datum;
 
     // access/xact.h
     fn GetCurrentTransactionNestLevel() -> c_int;

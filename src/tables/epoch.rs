@@ -29,9 +29,9 @@ pub fn current() -> u16 {
 }
 
 /// A number that this database has and, but by chance, no other one, also if it has the same oid and has been copied from the same
-/// one. There are several if two writers began the epoch at once.
-pub fn nonce() -> u32 {
-    find().map_or(0, |epoch| epoch.nonce)
+/// one: unless it is a copy of a copy of one of that oid. None before the epoch has begun. There are several if two writers began it at once.
+pub fn nonce() -> Option<u32> {
+    find().ok().map(|epoch| epoch.nonce)
 }
 
 /// As [`current`], for a writer, which stores a new one. Two writers may store the same one: both are right.

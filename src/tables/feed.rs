@@ -59,7 +59,7 @@ impl Feed {
 
     fn insert_row(&self, row: &[Option<Datum>], leads: bool) {
         // Each transaction would pay for opening it.
-        let passed_over = (!leads).then_some(self.segment.transaction_leading);
+        let passed_over = (!leads).then_some(self.segment.indexes().transaction_leading);
         self.transactions.insert_row_without(passed_over, row);
     }
 
@@ -78,7 +78,7 @@ impl Feed {
     pub fn extend(&self, transaction: &Placed, sets: &BTreeSet<i64>, log: impl FnOnce(&Contents)) {
         let (epoch, lsn) = (transaction.position.epoch, transaction.position.lsn);
         let keys = [Key::int4(EPOCH, epoch.into()), Key::lsn(POSITION, lsn)];
-        let index = self.segment.transaction_position;
+        let index = self.segment.indexes().transaction_position;
         let mut scan = self.transactions.scan(index, &keys, Read::Latest);
         let row = scan.next().expect("inserted by this transaction");
         let alone = row.unsigned(TRANSACTION_SET).map(|set| set as i64);
@@ -118,7 +118,7 @@ impl Feed {
             Key::int4(SET_EPOCH, transaction.position.epoch.into()),
             Key::lsn(SET_POSITION, transaction.position.lsn),
         ];
-        let index = self.segment.transaction_set_position;
+        let index = self.segment.indexes().transaction_set_position;
         table.scan(index, &keys, Read::Latest).next().is_some()
     }
 }

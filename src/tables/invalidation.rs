@@ -75,6 +75,7 @@ fn relation_invalidated(relation: Option<Oid>) {
         registry::at_invalidation();
         note();
     } else {
+        segment::at_index_invalidation();
         RELATIONS.with(|relations| match relations.try_borrow_mut() {
             Ok(mut relations) if relations.len() < MOST => {
                 relations.push(relation);

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::transaction::Placed;
 use super::{epoch, feed, skipped};
-use crate::pg::{shared_memory, transaction};
+use crate::pg::shared_memory;
 
 /// Of the last transaction of an epoch that has its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ impl From<&Placed> for Last {
 }
 
 thread_local! {
-    /// What the running transaction will leave.
-    static OWN: Cell<Option<(u16, Last)>> = const { Cell::new(None) };
+    /// What the running transaction will leave, with the mark of its owner.
+    static OWN: Cell<Option<(u64, Last)>> = const { Cell::new(None) };
 }
 
 /// The last one of this epoch. The caller holds the commit lock.
@@ -44,7 +44,7 @@ pub fn get(epoch: u16) -> Last {
             .each_ref()
             .map(|value| value.load(Ordering::SeqCst));
         for has_skips in [false, true] {
-            if owner == mark(epoch, has_skips) {
+            if Some(owner) == mark(epoch, has_skips) {
                 let at = at as i64;
                 return Last { lsn, at, has_skips };
             }
@@ -62,18 +62,19 @@ pub fn get(epoch: u16) -> Last {
 
 /// The running transaction has this place, as the last one.
 pub fn set(placed: &Placed) {
-    OWN.set(Some((placed.position.epoch, Last::from(placed))));
+    let mark = mark(placed.position.epoch, placed.has_skips);
+    OWN.set(mark.map(|mark| (mark, Last::from(placed))));
 }
 
 /// The transaction is visible to all, and has the commit lock still. Makes no call that could raise.
 pub fn at_commit() {
-    if let Some((epoch, last)) = OWN.take()
+    if let Some((mark, last)) = OWN.take()
         && let Some(shared) = shared_memory::attached()
     {
         let [owner, lsn, at] = &shared.header.last_place[shared_memory::database()];
         lsn.store(last.lsn, Ordering::SeqCst);
         at.store(last.at as u64, Ordering::SeqCst);
-        owner.store(mark(epoch, last.has_skips), Ordering::SeqCst);
+        owner.store(mark, Ordering::SeqCst);
     }
 }
 
@@ -82,9 +83,8 @@ pub fn clear() {
     OWN.set(None);
 }
 
-/// Never 0.
-fn mark(epoch: u16, has_skips: bool) -> u64 {
-    u64::from(transaction::database_oid().to_u32()) << 32
-        | u64::from(epoch) << 1
-        | u64::from(has_skips)
+/// Never 0. By the database itself: one that is made anew can have the same oid and begin the same epoch.
+fn mark(epoch: u16, has_skips: bool) -> Option<u64> {
+    let nonce = epoch::nonce()?;
+    Some(u64::from(nonce) << 32 | u64::from(epoch) << 1 | u64::from(has_skips))
 }

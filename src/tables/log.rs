@@ -145,7 +145,7 @@ pub(super) fn of_set(xid: u64, set: i64) -> Vec<Key> {
 /// The last change of the transaction that concerns the set.
 pub fn last(segment: &Tables, epoch: u16, xid: u64, set: i64, read: Read) -> Option<Entry> {
     let table = Table::open_to_look(segment.log);
-    let mut scan = table.scan(segment.log_order, &of_set(xid, set), read);
+    let mut scan = table.scan(segment.indexes().log_order, &of_set(xid, set), read);
     while let Some(row) = scan.next_back() {
         if row.int4(EPOCH) == i32::from(epoch) {
             let changes = changes(&row);
@@ -170,7 +170,7 @@ pub fn visit(
     mut visit: impl FnMut(i64, &[u8]),
 ) {
     let table = Table::open_to_look(segment.log);
-    let mut scan = table.scan(segment.log_order, &[Key::xid8(XID, xid)], read);
+    let mut scan = table.scan(segment.indexes().log_order, &[Key::xid8(XID, xid)], read);
     while let Some(row) = scan.next() {
         if row.int4(EPOCH) == i32::from(epoch) {
             for (_, record) in chunk::decode(&changes(&row)).unwrap_or_default() {

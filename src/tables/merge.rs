@@ -191,7 +191,7 @@ impl Merge {
         let mut entries = VecDeque::new();
         let mut left = bytes;
         for keys in scans {
-            let mut scan = table.scan(self.segment.log_order, &keys, self.read);
+            let mut scan = table.scan(self.segment.indexes().log_order, &keys, self.read);
             while let Some(row) = scan.next() {
                 // After a restore an older transaction can have the same id.
                 if row.int4(EPOCH) != i32::from(self.epoch) {

@@ -20,7 +20,7 @@ pub fn find(segment: &Tables, recipients: &Recipients) -> Option<i64> {
     let encoded = recipients.encode();
     let table = Table::open_to_read(segment.recipient_set);
     let keys = [Key::int8(HASH, ffi::hash_bytes(&encoded))];
-    let mut scan = table.scan(segment.recipient_set_hash, &keys, Read::Latest);
+    let mut scan = table.scan(segment.indexes().recipient_set_hash, &keys, Read::Latest);
     while let Some(row) = scan.next() {
         if row.bytes(RECIPIENTS).as_deref() == Some(&encoded) {
             return Some(row.int8(ID));
@@ -51,7 +51,11 @@ pub fn insert(segment: &Tables, recipients: &Recipients) -> i64 {
 /// The recipients of a stored set.
 pub fn load(segment: &Tables, id: i64, read: Read) -> Option<Recipients> {
     let table = Table::open_to_look(segment.recipient_set);
-    let mut scan = table.scan(segment.recipient_set_id, &[Key::int8(ID, id)], read);
+    let mut scan = table.scan(
+        segment.indexes().recipient_set_id,
+        &[Key::int8(ID, id)],
+        read,
+    );
     Recipients::decode(&scan.next()?.bytes(RECIPIENTS)?)
 }
 
@@ -59,7 +63,7 @@ pub fn load(segment: &Tables, id: i64, read: Read) -> Option<Recipients> {
 pub fn of_session(segment: &Tables, session: SessionId, read: Read) -> Vec<i64> {
     let table = Table::open_to_look(segment.recipient_set_member);
     let keys = [Key::uuid(MEMBER_SESSION, session)];
-    let mut scan = table.scan(segment.recipient_set_member_session, &keys, read);
+    let mut scan = table.scan(segment.indexes().recipient_set_member_session, &keys, read);
     let mut ids = Vec::new();
     while let Some(row) = scan.next() {
         ids.push(row.int8(MEMBER_SET));
@@ -70,7 +74,7 @@ pub fn of_session(segment: &Tables, session: SessionId, read: Read) -> Vec<i64> 
 /// Visits the sessions that are in the segment's sets, each with the ids of its sets.
 pub fn visit_sessions(segment: &Tables, read: Read, mut visit: impl FnMut(SessionId, &[i64])) {
     let table = Table::open_to_look(segment.recipient_set_member);
-    let mut scan = table.scan(segment.recipient_set_member_session, &[], read);
+    let mut scan = table.scan(segment.indexes().recipient_set_member_session, &[], read);
     let mut last: Option<(SessionId, Vec<i64>)> = None;
     while let Some(row) = scan.next() {
         let (session, set) = (row.uuid(MEMBER_SESSION), row.int8(MEMBER_SET));

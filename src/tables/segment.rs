@@ -29,48 +29,90 @@ const POSITION: i16 = 3;
 const NONCE: i16 = 4;
 const AT: i16 = 5;
 
-/// The tables of one segment and their indexes. A lock on its log stands for all of them.
+/// The tables of one segment. A lock on its log stands for all of them.
 #[derive(Debug)]
 pub struct Tables {
     pub number: i64,
     pub recipient_set: Oid,
+    pub recipient_set_member: Oid,
+    pub log: Oid,
+    pub transaction: Oid,
+    pub transaction_set: Oid,
+    pub unsequenced: Oid,
+    /// With the generation of when they were looked up.
+    indexes: Cell<(u64, Indexes)>,
+}
+
+/// The indexes of one segment's tables.
+#[derive(Clone, Copy, Debug)]
+pub struct Indexes {
     pub recipient_set_id: Oid,
     pub recipient_set_hash: Oid,
-    pub recipient_set_member: Oid,
     pub recipient_set_member_session: Oid,
-    pub log: Oid,
     pub log_order: Oid,
-    pub transaction: Oid,
     pub transaction_position: Oid,
     pub transaction_leading: Oid,
-    pub transaction_set: Oid,
     pub transaction_set_position: Oid,
-    pub unsequenced: Oid,
     pub unsequenced_xid: Oid,
 }
 
 impl Tables {
     fn load(number: i64) -> Option<Self> {
-        let slot = number % RING;
-        let named = |table: &str, index: &str| find(&format!("{table}_{slot}{index}"));
+        let named = |table: &str| find_in(number, table, "");
         Some(Self {
             number,
-            recipient_set: named("recipient_set", "")?,
-            recipient_set_id: named("recipient_set", "_id_idx")?,
-            recipient_set_hash: named("recipient_set", "_hash_idx")?,
-            recipient_set_member: named("recipient_set_member", "")?,
-            recipient_set_member_session: named("recipient_set_member", "_session_id_set_id_idx")?,
-            log: named("log", "")?,
-            log_order: named("log", "_xid_set_id_command_arrival_idx")?,
-            transaction: named("transaction", "")?,
-            transaction_position: named("transaction", "_epoch_position_set_id_idx")?,
-            transaction_leading: named("transaction", "_set_id_epoch_position_idx")?,
-            transaction_set: named("transaction_set", "")?,
-            transaction_set_position: named("transaction_set", "_set_id_epoch_position_idx")?,
-            unsequenced: named("unsequenced", "")?,
-            unsequenced_xid: named("unsequenced", "_epoch_xid_idx")?,
+            recipient_set: named("recipient_set")?,
+            recipient_set_member: named("recipient_set_member")?,
+            log: named("log")?,
+            transaction: named("transaction")?,
+            transaction_set: named("transaction_set")?,
+            unsequenced: named("unsequenced")?,
+            indexes: Cell::new(Indexes::load(number)?),
         })
     }
+
+    /// For whoever has opened their table: REINDEX CONCURRENTLY puts others in their place, and drops none while a table is open.
+    pub fn indexes(&self) -> Indexes {
+        let (generation, indexes) = self.indexes.get();
+        if generation == INDEXES.get() {
+            return indexes;
+        }
+        // Where one is missing, whoever opens it says so.
+        let loaded = Indexes::load(self.number);
+        self.indexes.set(loaded.unwrap_or((generation, indexes)));
+        self.indexes.get().1
+    }
+}
+
+impl Indexes {
+    fn load(number: i64) -> Option<(u64, Self)> {
+        loop {
+            let generation = INDEXES.get();
+            let loaded = Self::find(number)?;
+            // To look for them accepts invalidations, too.
+            if generation == INDEXES.get() {
+                return Some((generation, loaded));
+            }
+        }
+    }
+
+    fn find(number: i64) -> Option<Self> {
+        let named = |table: &str, columns: &str| find_in(number, table, &format!("_{columns}_idx"));
+        Some(Self {
+            recipient_set_id: named("recipient_set", "id")?,
+            recipient_set_hash: named("recipient_set", "hash")?,
+            recipient_set_member_session: named("recipient_set_member", "session_id_set_id")?,
+            log_order: named("log", "xid_set_id_command_arrival")?,
+            transaction_position: named("transaction", "epoch_position_set_id")?,
+            transaction_leading: named("transaction", "set_id_epoch_position")?,
+            transaction_set_position: named("transaction_set", "set_id_epoch_position")?,
+            unsequenced_xid: named("unsequenced", "epoch_xid")?,
+        })
+    }
+}
+
+fn find_in(number: i64, table: &str, index: &str) -> Option<Oid> {
+    find(&format!("{table}_{}{index}", number % RING))
 }
 
 /// The newest transaction of what is closed or removed.
@@ -246,6 +288,8 @@ struct Own {
 thread_local! {
     static RING_SEEN: RefCell<Option<Known>> = const { RefCell::new(None) };
     static STALE: Cell<bool> = const { Cell::new(false) };
+    /// Changes with every relation that may be an index of a segment's table.
+    static INDEXES: Cell<u64> = const { Cell::new(0) };
     /// The segment that the running transaction writes to.
     static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
 }
@@ -286,6 +330,12 @@ pub fn exists() -> bool {
 /// The segments will be read again. Makes no backend call: invalidations come at any time.
 pub fn at_invalidation() {
     STALE.set(true);
+    at_index_invalidation();
+}
+
+/// The indexes will be looked up again. Makes no backend call, either.
+pub fn at_index_invalidation() {
+    INDEXES.set(INDEXES.get() + 1);
 }
 
 /// The segment that this transaction writes to: the same one to its end. It is not closed before that.

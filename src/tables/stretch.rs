@@ -62,20 +62,21 @@ thread_local! {
 /// lock, stores that it does in the same transaction.
 pub fn leads(set: i64, position: Position) -> bool {
     // Now, since it is too late when the transaction has been committed.
-    let Some(shared) = shared_memory::attach() else {
+    let (Some(shared), Some((mark, at))) = (shared_memory::attach(), mark(set, position)) else {
         return true;
     };
-    let (mark, at) = mark(set, position);
     if place(shared, at).load(Ordering::SeqCst) == mark {
         return false;
     }
     OWN.with_borrow_mut(|own| own.insert(mark, at).is_none())
 }
 
-/// The running transaction is the last one at its position, was to lead, and concerns others, too: the next one leads.
+/// The one at this position, of the running transaction, was to lead, and concerns others, too: the next one leads. None has got a
+/// place after it.
 pub fn does_not_lead(set: i64, position: Position) {
-    let (mark, _) = mark(set, position);
-    OWN.with_borrow_mut(|own| own.remove(&mark));
+    if let Some((mark, _)) = mark(set, position) {
+        OWN.with_borrow_mut(|own| own.remove(&mark));
+    }
 }
 
 /// The transaction is visible to all, and has the commit lock still. Makes no call that could raise.
@@ -94,11 +95,12 @@ pub fn at_rollback() {
     OWN.with_borrow_mut(FxHashMap::clear);
 }
 
-/// What the shared memory holds where the set has one that leads at this position, and in which of its places.
-fn mark(set: i64, position: Position) -> (u64, usize) {
+/// What the shared memory holds where the set has one that leads at this position, and in which of its places. None in a copy of a
+/// database that gives what it has been copied with a place before it begins its epoch.
+fn mark(set: i64, position: Position) -> Option<(u64, usize)> {
     // Copies of a database have the same sets, and begin the same epoch; one that is made anew can have the same oid, too.
-    let set = (epoch::nonce(), set);
-    (hash((set, Stretch::of(position))), hash(set) as usize)
+    let set = (epoch::nonce()?, set);
+    Some((hash((set, Stretch::of(position))), hash(set) as usize))
 }
 
 /// Sets that have the same place by chance take it from each other.

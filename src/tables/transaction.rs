@@ -120,7 +120,7 @@ fn last_at_of_epoch(segment: &Tables, epoch: u16, time: i64, read: Read) -> Opti
             Key::int4(EPOCH, epoch.into()),
             Key::lsn_at_least(POSITION, lsn),
         ];
-        table.scan(segment.transaction_position, &keys, read)
+        table.scan(segment.indexes().transaction_position, &keys, read)
     };
     let first_from = |lsn| scan(lsn).next().map(|row| placed(&row));
     let newest = scan(0).next_back().map(|row| placed(&row))?;
@@ -151,7 +151,7 @@ pub fn newest_of(segment: &Tables, read: Read) -> Option<Placed> {
 pub(super) fn newest_of_epoch(segment: &Tables, epoch: u16, read: Read) -> Option<Placed> {
     let table = Table::open_to_look(segment.transaction);
     let keys = [Key::int4(EPOCH, epoch.into())];
-    let mut scan = table.scan(segment.transaction_position, &keys, read);
+    let mut scan = table.scan(segment.indexes().transaction_position, &keys, read);
     scan.next_back().map(|row| placed(&row))
 }
 
@@ -182,7 +182,7 @@ fn in_segment(segment: &Tables, position: Position, read: Read) -> Option<Placed
         Key::int4(EPOCH, position.epoch.into()),
         Key::lsn(POSITION, position.lsn),
     ];
-    let mut scan = table.scan(segment.transaction_position, &keys, read);
+    let mut scan = table.scan(segment.indexes().transaction_position, &keys, read);
     scan.next().map(|row| placed(&row))
 }
 
@@ -262,7 +262,7 @@ fn alone_from(segment: &Tables, set: i64, from: Position, limit: usize, read: Re
     let mut last = None;
     let columns = [TRANSACTION_SET, EPOCH, POSITION];
     for keys in from_position(columns, set, Stretch::of(from).first()) {
-        let mut leading = table.scan(segment.transaction_leading, &keys, read);
+        let mut leading = table.scan(segment.indexes().transaction_leading, &keys, read);
         while found.len() < limit
             && let Some(row) = leading.next()
         {
@@ -272,7 +272,7 @@ fn alone_from(segment: &Tables, set: i64, from: Position, limit: usize, read: Re
                 continue;
             }
             let keys = alone_in_stretch(from.max(position(&row)), set);
-            let mut scan = table.scan(segment.transaction_position, &keys, read);
+            let mut scan = table.scan(segment.indexes().transaction_position, &keys, read);
             while found.len() < limit
                 && let Some(row) = scan.next()
             {
@@ -288,7 +288,7 @@ fn shared_from(segment: &Tables, set: i64, from: Position, limit: usize, read: R
     let mut found = Vec::new();
     let columns = [SET, SET_EPOCH, SET_POSITION];
     for keys in from_position(columns, set, from) {
-        let mut scan = table.scan(segment.transaction_set_position, &keys, read);
+        let mut scan = table.scan(segment.indexes().transaction_set_position, &keys, read);
         while found.len() < limit
             && let Some(row) = scan.next()
         {
@@ -303,14 +303,14 @@ pub fn newest_of_set(segment: &Tables, set: i64, read: Read) -> Option<OfSet> {
     let transactions = Table::open_to_look(segment.transaction);
     let sets = Table::open_to_look(segment.transaction_set);
     let keys = [Key::int8(TRANSACTION_SET, set)];
-    let mut leading = transactions.scan(segment.transaction_leading, &keys, read);
+    let mut leading = transactions.scan(segment.indexes().transaction_leading, &keys, read);
     let alone = leading.next_back().and_then(|row| {
         let keys = alone_in_stretch(position(&row), set);
-        let mut scan = transactions.scan(segment.transaction_position, &keys, read);
+        let mut scan = transactions.scan(segment.indexes().transaction_position, &keys, read);
         scan.next_back().map(|row| OfSet::alone(&row))
     });
     let keys = [Key::int8(SET, set)];
-    let mut scan = sets.scan(segment.transaction_set_position, &keys, read);
+    let mut scan = sets.scan(segment.indexes().transaction_set_position, &keys, read);
     let shared = scan
         .next_back()
         .and_then(|row| OfSet::shared(segment, &row, read));
@@ -340,7 +340,7 @@ pub fn visit(segment: &Tables, after: Position, read: Read, mut visit: impl FnMu
         Key::lsn_at_least(POSITION, 0),
     ];
     for keys in [rest, later] {
-        let mut scan = table.scan(segment.transaction_position, &keys, read);
+        let mut scan = table.scan(segment.indexes().transaction_position, &keys, read);
         while let Some(row) = scan.next() {
             let set = row.unsigned(TRANSACTION_SET);
             visit(&Recorded {

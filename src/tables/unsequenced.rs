@@ -59,7 +59,7 @@ pub fn insert(transaction: &Unsequenced) {
 pub fn extend(new: Unsequenced, log: impl FnOnce(&Contents)) {
     let table = Table::open_to_write(new.segment.unsequenced);
     let keys = one(new.epoch, new.source.xid);
-    let mut scan = table.scan(new.segment.unsequenced_xid, &keys, Read::Latest);
+    let mut scan = table.scan(new.segment.indexes().unsequenced_xid, &keys, Read::Latest);
     let Some(row) = scan.next() else {
         drop(scan);
         return insert(&new);
@@ -249,7 +249,7 @@ fn first_of(left: Sequenced, most: usize) -> Waiting {
     for &xid in ids {
         let keys = one(left.epoch, xid);
         for (segment, table) in &tables {
-            let mut scan = table.scan(segment.unsequenced_xid, &keys, Read::Inserted);
+            let mut scan = table.scan(segment.indexes().unsequenced_xid, &keys, Read::Inserted);
             first.extend(scan.next().map(|row| Unsequenced::of(segment, &row)));
         }
     }
@@ -307,7 +307,7 @@ fn visit(
 ) {
     let table = Table::open_to_look(segment.unsequenced);
     for keys in ranges(sequenced) {
-        let mut scan = table.scan(segment.unsequenced_xid, &keys, read);
+        let mut scan = table.scan(segment.indexes().unsequenced_xid, &keys, read);
         while let Some(row) = scan.next() {
             if !visit(&row) {
                 return;

@@ -64,3 +64,42 @@ def test_p17_index_of_the_rows_in_which_a_column_is_true(connect, admin):
         assert ("Index Only Scan using ahead" in plan) == with_index, plan
         answers.append(admin.execute(query).fetchall())
     assert answers[0] == answers[1] and 0 < len(answers[0]) < 10
+
+
+def test_p17_predicate_that_raises(connect, admin):
+    """It is the administrator's own, and no writer computes it."""
+    admin.execute("create function f(integer) returns boolean immutable language sql return true")
+    session = new_session(admin, "t")
+    admin.execute("create index own on event.transaction_0 (xid) where f(1)")
+    admin.execute("create or replace function f(integer) returns boolean immutable language plpgsql as $$ begin raise 'computed'; end $$")
+    connect().execute("insert into t values (1)")
+    assert [event["key"]["id"] for event in events(admin, session)] == [1]
+
+
+def read(reader, session) -> list:
+    """By several calls, which give the same; what the session has been told first is acknowledged."""
+    feed, = reader.execute("select event.feed(%s) -> 'events'", (session,)).fetchone()
+    told = [event["key"]["id"] for event in feed]
+    for call in ("events", "wait_events"):
+        assert [event["key"]["id"] for event, in reader.execute(f"select event from event.{call}(%s)", (session,))] == told
+    reader.execute("select event.ack(%s, %s)", (feed[0]["cursor"], session))
+    return told
+
+
+def test_p17_reindexed_beside_those_who_know_the_indexes(connect, admin):
+    """Readers and writers that have used them before go on, and so does who is in the middle of a transaction."""
+    session, reader, writer = new_session(admin, "t"), connect(), connect()
+    writer.execute("insert into t values (1), (2), (3)")
+    assert read(reader, session) == [1, 2, 3]
+    # A set of recipients that the writer will look for.
+    admin.execute("select event.subscribe_row('t', 1, session_id => %s)", (new_session(admin),))
+    writer.execute("begin; insert into t values (4)")
+    # It will write to the log at its commit, and has locked nothing yet.
+    for name in ("recipient_set", "recipient_set_member", "transaction", "transaction_set", "unsequenced", "log"):
+        admin.execute(f"reindex table concurrently event.{name}_0")
+    writer.execute("delete from t where id = 1")
+    writer.execute("commit")
+    assert read(reader, session) == [2, 3, 4, 1]
+    admin.execute("reindex schema concurrently event")
+    writer.execute("insert into t values (5)")
+    assert read(reader, session) == [3, 4, 1, 5]

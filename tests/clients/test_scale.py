@@ -119,6 +119,33 @@ def test_p18_memory_of_many_blocks(connect):
     assert nudge["count"] == 2 * rows == sum(count for count, _, _, _ in pages(owner, session))
 
 
+COMMITS = """
+do $$
+declare
+    used bigint[];
+begin
+    for i in 1..5000 loop
+        update item set n = n + 1 where id = 1;
+        commit;
+        if i in (1000, 5000) then
+            used := used || (select sum(used_bytes)::bigint from pg_backend_memory_contexts);
+            commit;
+        end if;
+    end loop;
+    perform set_config('test.grown', (used[2] - used[1])::text, false);
+end $$
+"""
+
+
+def test_p18_memory_of_many_commits(connect, item):
+    """What each transaction of a procedure leaves to the next one is nothing."""
+    session, writer = new_session(item, "item"), connect()
+    writer.execute(COMMITS)
+    grown, = writer.execute("select current_setting('test.grown')::integer").fetchone()
+    assert grown < 128 * 1024
+    assert len(events(item, session)) == 5000
+
+
 @pytest.fixture
 def item(connect):
     """Rows 1 to 2,000."""

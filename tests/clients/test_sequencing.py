@@ -321,3 +321,23 @@ def test_p10_unsequenced_on_a_standby(connect, own_cluster):
         assert events(reader, session)[0] == known[0] and len(events(reader, session, known[0]["cursor"])) == 2
         insert(reader, 4)
         assert ids(reader, session) == [1, 2, 3, 4]
+
+
+def test_p09_copies_of_a_database_with_what_waits(connect):
+    """What was committed without a place before the copy is found in each of them."""
+    # All in one stretch of the feed: images of pages, and a copy by the WAL, would be longer.
+    with PrivateCluster({**NO_WORKERS, "full_page_writes": "off"}) as cluster:
+        cluster.new_database("own", extension=True)
+        dsn = cluster.dsn("own")
+        session = subscribed(connect(dsn))
+        with stuck(lambda **options: connect(dsn, **options), "insert into item values (1)"):
+            insert(connect(dsn), 2)
+        cluster.sql("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = 'own'")
+        copies = [f"copy_{n}" for n in range(4)]
+        for copy in copies:
+            cluster.sql(f"create database {copy} template own strategy file_copy")
+        for copy in copies:
+            with connect(cluster.dsn(copy)) as connection:
+                # Which gives it its place, before anybody has changed anything there.
+                connection.execute("select event.session_attach(%s)", (session,))
+                assert ids(connection, session) == [1, 2], copy

@@ -9,7 +9,7 @@ from clusters import PrivateCluster
 from load import in_threads
 from modes import both_modes, settle
 from replay import enough
-from wire import events, new_session
+from wire import Listener, events, new_session
 
 # By stretch: 64 kB of WAL.
 STRETCH = "trunc(({0}.position - '0/0') / 65536)"
@@ -138,23 +138,26 @@ def test_p09_copies_of_a_database_lead_for_themselves(connect, item):
             admin.execute(f"drop database {name}_{copy} with (force)")
 
 
-def test_p09_database_that_is_made_anew_leads_for_itself():
+def test_p09_database_that_is_made_anew_is_another_one():
     """With the same oid, the same sets and the same epoch as the one before it, and in the same stretch."""
     # Images of pages, and a copy by the WAL, would be longer than a stretch.
     with PrivateCluster({"fsync": "off", "full_page_writes": "off"}) as cluster:
         cluster.sql("create database origin")
         with psycopg.connect(cluster.dsn("origin"), autocommit=True) as origin:
             origin.execute("create extension pg_reldiff; create table item (id integer primary key, n integer); insert into item values (1, 0)")
-            session = new_session(origin, "item", notify="off")
+            session, told = new_session(origin, "item", notify="off"), new_session(origin, "item")
             # Which makes the set.
-            origin.execute("update item set n = 1 where id = 1")
+            origin.execute("set reldiff.notify_queue_limit = 0; update item set n = 1 where id = 1")
         stretches = set()
         for turn in range(1, 9):
             cluster.sql("create database again template origin oid 3000000000 strategy file_copy")
             with psycopg.connect(cluster.dsn("again"), autocommit=True) as again:
+                listener = Listener(again).listen(told)
                 for n in (2, 3):
                     again.execute("update item set n = %s where id = 1", (n,))
                 assert [event["payload"]["n"] for event in events(again, session)] == [1, 2, 3], turn
+                # What was kept back in the one that it has been copied from comes first.
+                assert [event["type"] for event in listener.events()] == ["nudge", "field_update"], turn
                 stretches |= set(again.execute(f"select epoch, {STRETCH.format('t')} from event.transaction t where leads order by 1 desc, 2 desc limit 1").fetchall())
             cluster.sql("drop database again with (force)")
     # Otherwise this shows nothing.
