@@ -14,7 +14,8 @@ use crate::pg::transaction::top_xid;
 use crate::tables::contents::Contents;
 use crate::tables::epoch;
 use crate::tables::log::Log;
-use crate::tables::segment::{self, Tables};
+use crate::tables::segment;
+use crate::tables::segment_tables::Tables;
 use crate::tables::unsequenced::Unsequenced;
 
 /// A transaction's row with at most so many bytes of changes is stored without compression or TOAST.

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::change::recipients::Recipients;
 use crate::pg::transaction::ActiveSnapshot;
-use crate::tables::segment::Tables;
+use crate::tables::segment_tables::Tables;
 use crate::tables::{recipient_set, registry};
 
 /// So many are kept; a set costs a look-up when it is met again.

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use pgrx::pg_sys::Datum;
 
 use super::contents::Contents;
-use super::segment::{self, State, Tables};
+use super::segment::{self, State};
+use super::segment_tables::Tables;
 use super::stretch;
 use super::transaction::{
     CHANGES, EPOCH, LEADS, POSITION, Placed, RELATION, SET, SET_EPOCH, SET_POSITION,

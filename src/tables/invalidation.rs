@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 
 use pgrx::pg_sys::Oid;
 
-use super::{registry, segment};
+use super::{registry, segment, segment_tables};
 use crate::pg::invalidation;
 
 /// So many relations are noted one by one; after more everything is dropped.
@@ -75,7 +75,7 @@ fn relation_invalidated(relation: Option<Oid>) {
         registry::at_invalidation();
         note();
     } else {
-        segment::at_index_invalidation();
+        segment_tables::at_invalidation();
         RELATIONS.with(|relations| match relations.try_borrow_mut() {
             Ok(mut relations) if relations.len() < MOST => {
                 relations.push(relation);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use pgrx::pg_sys::Oid;
 
-use super::segment::Tables;
+use super::segment_tables::Tables;
 use crate::change::chunk::{self, Chunk};
 use crate::change::cursor::ChangeOrder;
 use crate::pg::bytes::Bytea;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use pgrx::pg_sys::Oid;
 
 use super::log::{self, ARRIVAL, COMMAND, EPOCH, Entry, MOST_BYTES, RELATION};
-use super::segment::Tables;
+use super::segment_tables::Tables;
 use crate::change::chunk;
 use crate::change::cursor::ChangeOrder;
 use crate::error::{Error, raise};

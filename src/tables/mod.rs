@@ -19,6 +19,7 @@ pub mod permission_loss;
 pub mod recipient_set;
 pub mod registry;
 pub mod segment;
+pub mod segment_tables;
 pub mod sequenced;
 pub mod sequencer;
 pub mod session;

@@ -1,7 +1,7 @@
 //! `event.recipient_set_0` and `event.recipient_set_member_0` and so on: interned sets of recipients. Each segment has its
 //! own, so that they go with what names them.
 
-use super::segment::Tables;
+use super::segment_tables::Tables;
 use crate::change::operation::SessionId;
 use crate::change::recipients::Recipients;
 use crate::pg::scan_key::{Key, uuid};

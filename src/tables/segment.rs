@@ -11,15 +11,13 @@ use std::rc::Rc;
 
 use pgrx::pg_sys::{Datum, Oid};
 
-use super::registry::{self, find, registry};
+use super::registry::{self, registry};
+use super::segment_tables::{self, Tables};
 use crate::change::cursor::{Cursor, Position};
 use crate::error::{Error, raise};
 use crate::pg::scan_key::{Key, unsigned};
 use crate::pg::table::{Read, Row, Table};
 use crate::pg::{lock, relation, transaction};
-
-/// So many segments there can be at a time: as many as `sql/tables.sql` has tables for.
-pub const RING: i64 = 4;
 
 const NUMBER: i16 = 1;
 const OPENED_AT: i16 = 2;
@@ -28,92 +26,6 @@ const EPOCH: i16 = 2;
 const POSITION: i16 = 3;
 const NONCE: i16 = 4;
 const AT: i16 = 5;
-
-/// The tables of one segment. A lock on its log stands for all of them.
-#[derive(Debug)]
-pub struct Tables {
-    pub number: i64,
-    pub recipient_set: Oid,
-    pub recipient_set_member: Oid,
-    pub log: Oid,
-    pub transaction: Oid,
-    pub transaction_set: Oid,
-    pub unsequenced: Oid,
-    /// With the generation of when they were looked up.
-    indexes: Cell<(u64, Indexes)>,
-}
-
-/// The indexes of one segment's tables.
-#[derive(Clone, Copy, Debug)]
-pub struct Indexes {
-    pub recipient_set_id: Oid,
-    pub recipient_set_hash: Oid,
-    pub recipient_set_member_session: Oid,
-    pub log_order: Oid,
-    pub transaction_position: Oid,
-    pub transaction_leading: Oid,
-    pub transaction_set_position: Oid,
-    pub unsequenced_xid: Oid,
-}
-
-impl Tables {
-    fn load(number: i64) -> Option<Self> {
-        let named = |table: &str| find_in(number, table, "");
-        Some(Self {
-            number,
-            recipient_set: named("recipient_set")?,
-            recipient_set_member: named("recipient_set_member")?,
-            log: named("log")?,
-            transaction: named("transaction")?,
-            transaction_set: named("transaction_set")?,
-            unsequenced: named("unsequenced")?,
-            indexes: Cell::new(Indexes::load(number)?),
-        })
-    }
-
-    /// For whoever has opened their table: REINDEX CONCURRENTLY puts others in their place, and drops none while a table is open.
-    pub fn indexes(&self) -> Indexes {
-        let (generation, indexes) = self.indexes.get();
-        if generation == INDEXES.get() {
-            return indexes;
-        }
-        // Where one is missing, whoever opens it says so.
-        let loaded = Indexes::load(self.number);
-        self.indexes.set(loaded.unwrap_or((generation, indexes)));
-        self.indexes.get().1
-    }
-}
-
-impl Indexes {
-    fn load(number: i64) -> Option<(u64, Self)> {
-        loop {
-            let generation = INDEXES.get();
-            let loaded = Self::find(number)?;
-            // To look for them accepts invalidations, too.
-            if generation == INDEXES.get() {
-                return Some((generation, loaded));
-            }
-        }
-    }
-
-    fn find(number: i64) -> Option<Self> {
-        let named = |table: &str, columns: &str| find_in(number, table, &format!("_{columns}_idx"));
-        Some(Self {
-            recipient_set_id: named("recipient_set", "id")?,
-            recipient_set_hash: named("recipient_set", "hash")?,
-            recipient_set_member_session: named("recipient_set_member", "session_id_set_id")?,
-            log_order: named("log", "xid_set_id_command_arrival")?,
-            transaction_position: named("transaction", "epoch_position_set_id")?,
-            transaction_leading: named("transaction", "set_id_epoch_position")?,
-            transaction_set_position: named("transaction_set", "set_id_epoch_position")?,
-            unsequenced_xid: named("unsequenced", "epoch_xid")?,
-        })
-    }
-}
-
-fn find_in(number: i64, table: &str, index: &str) -> Option<Oid> {
-    find(&format!("{table}_{}{index}", number % RING))
-}
 
 /// The newest transaction of what is closed or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -288,8 +200,6 @@ struct Own {
 thread_local! {
     static RING_SEEN: RefCell<Option<Known>> = const { RefCell::new(None) };
     static STALE: Cell<bool> = const { Cell::new(false) };
-    /// Changes with every relation that may be an index of a segment's table.
-    static INDEXES: Cell<u64> = const { Cell::new(0) };
     /// The segment that the running transaction writes to.
     static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
 }
@@ -330,12 +240,7 @@ pub fn exists() -> bool {
 /// The segments will be read again. Makes no backend call: invalidations come at any time.
 pub fn at_invalidation() {
     STALE.set(true);
-    at_index_invalidation();
-}
-
-/// The indexes will be looked up again. Makes no backend call, either.
-pub fn at_index_invalidation() {
-    INDEXES.set(INDEXES.get() + 1);
+    segment_tables::at_invalidation();
 }
 
 /// The segment that this transaction writes to: the same one to its end. It is not closed before that.

@@ -4,7 +4,8 @@
 use pgrx::pg_sys::Oid;
 
 use super::epoch;
-use super::segment::{self, End, Tables};
+use super::segment::{self, End};
+use super::segment_tables::Tables;
 use super::stretch::Stretch;
 use crate::change::cursor::Position;
 use crate::change::event::{Source, Stamp};
