@@ -126,8 +126,8 @@ class Ordeal:
                 assert self.cluster.kill() > len(self.writers) + len(self.readers)
             else:
                 victim, = until(lambda: admin.execute(PROCESSES[killed]).fetchone(), killed)
-                # The one that is stopped hears nothing of the other's end.
-                for pid in {victim, flusher}:
+                # In this order: the one that is stopped hears nothing of the other's end, which would end the other.
+                for pid in dict.fromkeys((victim, flusher)):
                     os.kill(pid, signal.SIGKILL)
         for one in writers + self.readers:
             one.gate.close()
