@@ -30,22 +30,27 @@ def test_p17_index_that_is_not_ready(connect, admin):
     assert admin.execute(INDEXES.format("not (indisvalid and indisready)")).fetchone() == (0,)
 
 
+def answers(admin, query: str, index: str) -> list:
+    """What the query answers without the index, and from it alone."""
+    found = []
+    admin.execute("vacuum event.transaction_0")
+    admin.execute("set enable_bitmapscan = off")
+    for with_index in (False, True):
+        admin.execute(f"set enable_seqscan = {not with_index}")
+        plan = str(admin.execute(f"explain {query}").fetchall())
+        assert (f"Index Only Scan using {index}" in plan) == with_index, plan
+        found.append(admin.execute(query).fetchall())
+    return found
+
+
 def test_p17_index_that_includes_columns(connect, admin):
     """It has their values, too."""
     new_session(admin, "t")
     admin.execute("create index including on event.transaction_0 (epoch) include (nonce, xid)")
     for n in range(5):
         connect().execute("insert into t values (%s)", (n,))
-    admin.execute("vacuum event.transaction_0")
-    query = "select nonce, xid from event.transaction_0 where epoch = 1 order by 2"
-    answers = []
-    admin.execute("set enable_bitmapscan = off")
-    for with_index in (False, True):
-        admin.execute(f"set enable_seqscan = {not with_index}")
-        plan = str(admin.execute(f"explain {query}").fetchall())
-        assert ("Index Only Scan using including" in plan) == with_index, plan
-        answers.append(admin.execute(query).fetchall())
-    assert answers[0] == answers[1] and len(answers[0]) == 5
+    without, through = answers(admin, "select nonce, xid from event.transaction_0 where epoch = 1 order by 2", "including")
+    assert without == through and len(without) == 5
 
 
 def test_p17_index_of_the_rows_in_which_a_column_is_true(connect, admin):
@@ -54,16 +59,8 @@ def test_p17_index_of_the_rows_in_which_a_column_is_true(connect, admin):
     admin.execute("create index ahead on event.transaction_0 (nonce, xid) where leads")
     for n in range(10):
         connect().execute("insert into t values (%s)", (n,))
-    admin.execute("vacuum event.transaction_0")
-    query = "select nonce, xid from event.transaction_0 where leads order by 2"
-    answers = []
-    admin.execute("set enable_bitmapscan = off")
-    for with_index in (False, True):
-        admin.execute(f"set enable_seqscan = {not with_index}")
-        plan = str(admin.execute(f"explain {query}").fetchall())
-        assert ("Index Only Scan using ahead" in plan) == with_index, plan
-        answers.append(admin.execute(query).fetchall())
-    assert answers[0] == answers[1] and 0 < len(answers[0]) < 10
+    without, through = answers(admin, "select nonce, xid from event.transaction_0 where leads order by 2", "ahead")
+    assert without == through and 0 < len(without) < 10
 
 
 def test_p17_predicate_that_raises(connect, admin):
