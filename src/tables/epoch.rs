@@ -61,9 +61,8 @@ fn find() -> Result<Epoch, Option<u16>> {
     {
         return Ok(epoch);
     }
-    let registry = registry();
-    let table = Table::open_to_read(registry.epoch);
-    let mut scan = table.scan(registry.epoch_number, &[], Read::Latest);
+    let table = Table::open_to_read(registry().epoch);
+    let mut scan = table.scan(registry().epoch_number, &[], Read::Latest);
     let Some(row) = scan.next_back() else {
         return Err(None);
     };

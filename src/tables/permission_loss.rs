@@ -41,9 +41,8 @@ impl Withheld {
     }
 
     fn found(keys: &[Key]) -> Self {
-        let registry = registry();
-        let table = Table::open_to_read(registry.permission_loss);
-        let mut scan = table.scan(registry.permission_loss_session, keys, Read::Latest);
+        let table = Table::open_to_read(registry().permission_loss);
+        let mut scan = table.scan(registry().permission_loss_session, keys, Read::Latest);
         let mut found = Self::default();
         while let Some(row) = scan.next() {
             let history = found.0.entry(row.oid(RELATION)).or_default();

@@ -91,7 +91,8 @@ thread_local! {
     };
 }
 
-/// The oids. Raises 55000 if the tables are not those that this library knows.
+/// The oids. Raises 55000 if the tables are not those that this library knows. That of an index is to be asked for when its table
+/// is open: REINDEX CONCURRENTLY puts another one in its place, and drops none while a table is open.
 pub fn registry() -> Rc<Registry> {
     look_up();
     KNOWN.with(|known| {

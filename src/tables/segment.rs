@@ -118,20 +118,19 @@ pub struct Ring {
 
 impl Ring {
     fn load() -> Self {
-        let registry = registry();
         // First: what is removed later is still among the live ones then, and who wants to read it sees to that.
         let newest = newest_removed(Read::Latest);
         let (first, removed) = newest.map_or((0, None), |(number, end)| (number + 1, end));
         let from_first = [Key::int8_at_least(NUMBER, first)];
         let closed: Vec<(i64, Option<End>)> = rows(
-            registry.closed_segment,
-            registry.closed_segment_number,
+            Table::open_to_read(registry().closed_segment),
+            registry().closed_segment_number,
             &from_first,
             |row| (row.int8(NUMBER), End::of(row)),
         );
         let live = rows(
-            registry.segment,
-            registry.segment_number,
+            Table::open_to_read(registry().segment),
+            registry().segment_number,
             &from_first,
             |row| {
                 let number = row.int8(NUMBER);
@@ -155,8 +154,7 @@ impl Ring {
     }
 }
 
-fn rows<T>(table: Oid, index: Oid, keys: &[Key], read: impl Fn(&Row) -> T) -> Vec<T> {
-    let table = Table::open_to_read(table);
+fn rows<T>(table: Table, index: Oid, keys: &[Key], read: impl Fn(&Row) -> T) -> Vec<T> {
     let mut scan = table.scan(index, keys, Read::Latest);
     let mut found = Vec::new();
     while let Some(row) = scan.next() {
@@ -167,14 +165,13 @@ fn rows<T>(table: Oid, index: Oid, keys: &[Key], read: impl Fn(&Row) -> T) -> Ve
 
 /// The last segment that has been removed, with the newest transaction that has been.
 fn newest_removed(read: Read) -> Option<(i64, Option<End>)> {
-    let registry = registry();
-    let table = Table::open_to_read(registry.removed_segment);
+    let table = Table::open_to_read(registry().removed_segment);
     // Its rows go, too.
     let read = match read {
         Read::Inserted => Read::Statement,
         read => read,
     };
-    let mut scan = table.scan(registry.removed_segment_number, &[], read);
+    let mut scan = table.scan(registry().removed_segment_number, &[], read);
     scan.next_back()
         .map(|row| (row.int8(NUMBER), End::of(&row)))
 }
@@ -343,15 +340,14 @@ pub fn close(number: i64, end: Option<End>) {
 /// Says that a segment has been emptied. `end`: the newest transaction of it and of all before it.
 pub fn remove(number: i64, end: Option<End>) {
     announce();
-    let registry = registry();
-    let removed = Table::open_to_write(registry.removed_segment);
+    let removed = Table::open_to_write(registry().removed_segment);
     removed.insert_row(&End::values(number, end));
     // Nobody asks for earlier ones; the last one goes later, so that a look without a snapshot finds one.
-    delete_before(&removed, registry.removed_segment_number, number - 1);
-    let closed = Table::open_to_write(registry.closed_segment);
-    delete_before(&closed, registry.closed_segment_number, number);
-    let segment = Table::open_to_write(registry.segment);
-    delete_before(&segment, registry.segment_number, number);
+    delete_before(&removed, registry().removed_segment_number, number - 1);
+    let closed = Table::open_to_write(registry().closed_segment);
+    delete_before(&closed, registry().closed_segment_number, number);
+    let segment = Table::open_to_write(registry().segment);
+    delete_before(&segment, registry().segment_number, number);
 }
 
 fn delete_before(table: &Table, index: Oid, number: i64) {

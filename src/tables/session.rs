@@ -159,21 +159,19 @@ pub fn definition(id: SessionId) -> Option<Definition> {
 }
 
 fn find_row<T>(id: SessionId, read: impl Fn(&Row) -> T) -> Option<T> {
-    let registry = registry();
-    let table = Table::open_to_read(registry.session_definition);
+    let table = Table::open_to_read(registry().session_definition);
     (0..LOOKS).find_map(|_| {
         let keys = [Key::uuid(ID, id)];
-        let mut scan = table.scan(registry.session_definition_id, &keys, Read::Latest);
+        let mut scan = table.scan(registry().session_definition_id, &keys, Read::Latest);
         scan.next().map(|row| read(&row))
     })
 }
 
 /// The sessions that the role owns, at most `limit`.
 pub fn of_owner(owner: Oid, limit: usize) -> Vec<SessionId> {
-    let registry = registry();
-    let table = Table::open_to_read(registry.session_definition);
+    let table = Table::open_to_read(registry().session_definition);
     let keys = [Key::oid(OWNER, owner)];
-    let mut scan = table.scan(registry.session_definition_owner, &keys, Read::Latest);
+    let mut scan = table.scan(registry().session_definition_owner, &keys, Read::Latest);
     let mut sessions = Vec::new();
     while sessions.len() < limit
         && let Some(row) = scan.next()
@@ -185,9 +183,8 @@ pub fn of_owner(owner: Oid, limit: usize) -> Vec<SessionId> {
 
 /// Whether some session is on this channel. Looks at all sessions.
 pub fn is_shared(channel: &CStr) -> bool {
-    let registry = registry();
-    let table = Table::open_to_read(registry.session_definition);
-    let mut scan = table.scan(registry.session_definition_id, &[], Read::Latest);
+    let table = Table::open_to_read(registry().session_definition);
+    let mut scan = table.scan(registry().session_definition_id, &[], Read::Latest);
     while let Some(row) = scan.next() {
         if row.bytes(CHANNEL).as_deref() == Some(channel.to_bytes()) {
             return true;
@@ -227,42 +224,39 @@ pub fn replace(definition: &Definition) {
 
 /// Deletes the session, and tells the writers that know it. The caller holds its lock.
 pub fn delete(id: SessionId) {
-    let registry = registry();
-    crate::pg::relation::invalidate(registry.session_definition);
+    crate::pg::relation::invalidate(registry().session_definition);
     delete_definition(id);
     delete_from(
-        registry.session_position,
-        registry.session_position_id,
+        Table::open_to_write(registry().session_position),
+        registry().session_position_id,
         Key::uuid(POSITION_ID, id),
     );
     delete_from(
-        registry.permission_loss,
-        registry.permission_loss_session,
+        Table::open_to_write(registry().permission_loss),
+        registry().permission_loss_session,
         permission_loss::key(id),
     );
     delete_from(
-        registry.lost_event,
-        registry.lost_event_session,
+        Table::open_to_write(registry().lost_event),
+        registry().lost_event_session,
         lost_event::key(id),
     );
     delete_from(
-        registry.inbox_size,
-        registry.inbox_size_session,
+        Table::open_to_write(registry().inbox_size),
+        registry().inbox_size_session,
         inbox_size::key(id),
     );
 }
 
 fn delete_definition(id: SessionId) {
-    let registry = registry();
     delete_from(
-        registry.session_definition,
-        registry.session_definition_id,
+        Table::open_to_write(registry().session_definition),
+        registry().session_definition_id,
         Key::uuid(ID, id),
     );
 }
 
-fn delete_from(table: Oid, index: Oid, key: Key) {
-    let table = Table::open_to_write(table);
+fn delete_from(table: Table, index: Oid, key: Key) {
     let mut scan = table.scan(index, &[key], Read::Latest);
     while let Some(row) = scan.next() {
         table.delete(row.id);
@@ -271,10 +265,9 @@ fn delete_from(table: Oid, index: Oid, key: Key) {
 
 /// How far the session has acknowledged, as `read` sees it; the outer `None` if there is no session.
 pub fn acknowledged(id: SessionId, read: Read) -> Option<Option<Cursor>> {
-    let registry = registry();
-    let table = Table::open_to_read(registry.session_position);
+    let table = Table::open_to_read(registry().session_position);
     let mut scan = table.scan(
-        registry.session_position_id,
+        registry().session_position_id,
         &[Key::uuid(POSITION_ID, id)],
         read,
     );
@@ -284,10 +277,9 @@ pub fn acknowledged(id: SessionId, read: Read) -> Option<Option<Cursor>> {
 
 /// Records how far the session has acknowledged. The caller holds its lock.
 pub fn acknowledge(id: SessionId, cursor: Cursor) {
-    let registry = registry();
-    let table = Table::open_to_write(registry.session_position);
+    let table = Table::open_to_write(registry().session_position);
     let mut scan = table.scan(
-        registry.session_position_id,
+        registry().session_position_id,
         &[Key::uuid(POSITION_ID, id)],
         Read::Latest,
     );

@@ -2,10 +2,9 @@
 
 use pgrx::pg_sys::Oid;
 
-use super::registry::registry;
 use super::subscription::{
     COLUMN_OF_COLUMN, COLUMN_OF_FIELD, GRANULARITIES, ID, KEY_HASH, KEY_VALUES, RELATION, SESSION,
-    key_hash, tables,
+    key_hash, oids,
 };
 use super::watch::Keyed;
 use crate::change::matching::KeyedSubscription;
@@ -17,12 +16,14 @@ use crate::pg::table::{Read, Row, Scan, Table};
 /// Everybody who subscribed to the relation or to anything of it, as of now: each by the first of their
 /// subscriptions, which is named.
 pub fn all(relation: Oid) -> Recipients {
-    let registry = registry();
     let mut recipients = Recipients::default();
     for granularity in GRANULARITIES {
-        let (table, _, _, by_relation) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
-        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
+        let table = Table::open_to_read(oids(granularity).table);
+        let mut scan = table.scan(
+            oids(granularity).by_relation,
+            &[Key::oid(RELATION, relation)],
+            Read::Latest,
+        );
         while let Some(row) = scan.next() {
             let recipient = recipients.entry(row.uuid(SESSION));
             if recipient.named.is_none() {
@@ -35,12 +36,14 @@ pub fn all(relation: Oid) -> Recipients {
 
 /// Everybody who subscribed to the relation or to columns of it, as of now.
 pub fn watchers(relation: Oid) -> Recipients {
-    let registry = registry();
     let mut recipients = Recipients::default();
     for granularity in [SubscriptionType::Table, SubscriptionType::Column] {
-        let (table, _, _, by_relation) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
-        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
+        let table = Table::open_to_read(oids(granularity).table);
+        let mut scan = table.scan(
+            oids(granularity).by_relation,
+            &[Key::oid(RELATION, relation)],
+            Read::Latest,
+        );
         while let Some(row) = scan.next() {
             let column =
                 (granularity == SubscriptionType::Column).then(|| row.int2(COLUMN_OF_COLUMN));
@@ -58,7 +61,6 @@ pub fn keyed(
     key: &[Vec<u8>],
     there_are: Keyed,
 ) -> Vec<KeyedSubscription> {
-    let registry = registry();
     let hash = key_hash(columns, key.iter().map(Vec::as_slice));
     let mut found = Vec::new();
     for (granularity, there_are) in [
@@ -68,10 +70,9 @@ pub fn keyed(
         if !there_are {
             continue;
         }
-        let (table, _, _, by_key) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
+        let table = Table::open_to_read(oids(granularity).table);
         let keys = [Key::oid(RELATION, relation), Key::int8(KEY_HASH, hash)];
-        let mut scan: Scan = table.scan(by_key, &keys, Read::Latest);
+        let mut scan: Scan = table.scan(oids(granularity).by_relation, &keys, Read::Latest);
         while let Some(row) = scan.next() {
             if row.texts(KEY_VALUES) == key {
                 let column =

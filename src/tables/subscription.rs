@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use pgrx::pg_sys::{Datum, Oid};
 
-use super::registry::{Registry, registry};
+use super::registry::registry;
 use super::subscribers;
 use crate::change::operation::{ColumnNumber, SessionId, SubscriptionType};
 use crate::change::recipients::Recipient;
@@ -97,44 +97,52 @@ pub(super) const GRANULARITIES: [SubscriptionType; 4] = [
     SubscriptionType::Field,
 ];
 
-/// The oids of a granularity's table and of its indexes by id, by session, and by relation (and key).
-pub(super) fn tables(registry: &Registry, granularity: SubscriptionType) -> (Oid, Oid, Oid, Oid) {
+/// The oids of a granularity's table and of its indexes.
+pub(super) struct Oids {
+    pub table: Oid,
+    pub by_id: Oid,
+    pub by_session: Oid,
+    /// And by key, if it has one.
+    pub by_relation: Oid,
+}
+
+/// As of now: an index is to be asked for when the table is open (see [`registry`]).
+pub(super) fn oids(granularity: SubscriptionType) -> Oids {
+    let registry = registry();
     match granularity {
-        SubscriptionType::Table => (
-            registry.subscription_table,
-            registry.subscription_table_id,
-            registry.subscription_table_session,
-            registry.subscription_table_relation,
-        ),
-        SubscriptionType::Column => (
-            registry.subscription_column,
-            registry.subscription_column_id,
-            registry.subscription_column_session,
-            registry.subscription_column_relation,
-        ),
-        SubscriptionType::Row => (
-            registry.subscription_row,
-            registry.subscription_row_id,
-            registry.subscription_row_session,
-            registry.subscription_row_key,
-        ),
-        SubscriptionType::Field => (
-            registry.subscription_field,
-            registry.subscription_field_id,
-            registry.subscription_field_session,
-            registry.subscription_field_key,
-        ),
+        SubscriptionType::Table => Oids {
+            table: registry.subscription_table,
+            by_id: registry.subscription_table_id,
+            by_session: registry.subscription_table_session,
+            by_relation: registry.subscription_table_relation,
+        },
+        SubscriptionType::Column => Oids {
+            table: registry.subscription_column,
+            by_id: registry.subscription_column_id,
+            by_session: registry.subscription_column_session,
+            by_relation: registry.subscription_column_relation,
+        },
+        SubscriptionType::Row => Oids {
+            table: registry.subscription_row,
+            by_id: registry.subscription_row_id,
+            by_session: registry.subscription_row_session,
+            by_relation: registry.subscription_row_key,
+        },
+        SubscriptionType::Field => Oids {
+            table: registry.subscription_field,
+            by_id: registry.subscription_field_id,
+            by_session: registry.subscription_field_session,
+            by_relation: registry.subscription_field_key,
+        },
     }
 }
 
 /// The id of the session's subscription to this target, if it has one.
 pub fn find(session: SessionId, relation: Oid, target: &Target) -> Option<SessionId> {
-    let registry = registry();
-    let (table, _, by_session, _) = tables(&registry, target.granularity());
-    let table = Table::open_to_read(table);
+    let table = Table::open_to_read(oids(target.granularity()).table);
     let mut keys = vec![Key::uuid(SESSION, session), Key::oid(RELATION, relation)];
     keys.extend(target.key().map(|key| Key::int8(KEY_HASH, key.hash)));
-    let mut scan = table.scan(by_session, &keys, Read::Latest);
+    let mut scan = table.scan(oids(target.granularity()).by_session, &keys, Read::Latest);
     while let Some(row) = scan.next() {
         if target.matches(&row) {
             return Some(row.uuid(ID));
@@ -145,13 +153,11 @@ pub fn find(session: SessionId, relation: Oid, target: &Target) -> Option<Sessio
 
 /// How many subscriptions the session has, as far as `limit`.
 pub fn count(session: SessionId, limit: usize) -> usize {
-    let registry = registry();
     let mut count = 0;
     for granularity in GRANULARITIES {
-        let (table, _, by_session, _) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
+        let table = Table::open_to_read(oids(granularity).table);
         let keys = [Key::uuid(SESSION, session)];
-        let mut scan = table.scan(by_session, &keys, Read::Latest);
+        let mut scan = table.scan(oids(granularity).by_session, &keys, Read::Latest);
         while count < limit && scan.next().is_some() {
             count += 1;
         }
@@ -161,8 +167,6 @@ pub fn count(session: SessionId, limit: usize) -> usize {
 
 /// Stores a subscription that the session does not have yet.
 pub fn insert(id: uuid::Uuid, session: SessionId, relation: Oid, target: &Target) {
-    let registry = registry();
-    let (table, ..) = tables(&registry, target.granularity());
     let mut values: Vec<Option<Datum>> = vec![
         Some(uuid(id)),
         Some(uuid(session)),
@@ -181,7 +185,7 @@ pub fn insert(id: uuid::Uuid, session: SessionId, relation: Oid, target: &Target
             ]);
         }
     }
-    Table::open_to_write(table).insert_row(&values);
+    Table::open_to_write(oids(target.granularity()).table).insert_row(&values);
 }
 
 /// What a session has subscribed to.
@@ -194,12 +198,14 @@ pub struct Subscribed {
 
 /// What the session has subscribed to, as of now.
 pub fn subscribed(session: SessionId) -> Subscribed {
-    let registry = registry();
     let mut subscribed = Subscribed::default();
     for granularity in GRANULARITIES {
-        let (table, _, by_session, _) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
-        let mut scan = table.scan(by_session, &[Key::uuid(SESSION, session)], Read::Latest);
+        let table = Table::open_to_read(oids(granularity).table);
+        let mut scan = table.scan(
+            oids(granularity).by_session,
+            &[Key::uuid(SESSION, session)],
+            Read::Latest,
+        );
         while let Some(row) = scan.next() {
             subscribed.relations.insert(row.oid(RELATION));
             subscribed.is_new |= row.is_own();
@@ -216,19 +222,16 @@ pub struct Deleted {
 
 /// The session of the subscription with this id, if there is one.
 pub fn session_of(id: uuid::Uuid) -> Option<SessionId> {
-    let registry = registry();
     GRANULARITIES.into_iter().find_map(|granularity| {
-        let (table, by_id, ..) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
-        let mut scan = table.scan(by_id, &[Key::uuid(ID, id)], Read::Latest);
+        let table = Table::open_to_read(oids(granularity).table);
+        let mut scan = table.scan(oids(granularity).by_id, &[Key::uuid(ID, id)], Read::Latest);
         scan.next().map(|row| row.uuid(SESSION))
     })
 }
 
 /// Deletes the subscription with this id. The caller holds its session's lock.
 pub fn delete(id: uuid::Uuid) -> Vec<Deleted> {
-    let by =
-        |registry: &Registry, granularity| (tables(registry, granularity).1, Key::uuid(ID, id));
+    let by = |granularity| (oids(granularity).by_id, Key::uuid(ID, id));
     // A dropped table may have taken it along meanwhile.
     delete_where(by, Table::delete).0
 }
@@ -245,20 +248,19 @@ pub fn delete_all_unless_busy(session: SessionId) -> Option<Vec<Deleted>> {
     are_all.then_some(deleted)
 }
 
-fn of_session(session: SessionId) -> impl Fn(&Registry, SubscriptionType) -> (Oid, Key) {
-    move |registry, granularity| (tables(registry, granularity).2, Key::uuid(SESSION, session))
+fn of_session(session: SessionId) -> impl Fn(SubscriptionType) -> (Oid, Key) {
+    move |granularity| (oids(granularity).by_session, Key::uuid(SESSION, session))
 }
 
 /// What has been deleted, and whether `delete` has deleted each.
 fn delete_where(
-    by: impl Fn(&Registry, SubscriptionType) -> (Oid, Key),
+    by: impl Fn(SubscriptionType) -> (Oid, Key),
     delete: impl Fn(&Table, RowId) -> bool,
 ) -> (Vec<Deleted>, bool) {
-    let registry = registry();
     let (mut deleted, mut are_all) = (Vec::new(), true);
     for granularity in GRANULARITIES {
-        let (index, key) = by(&registry, granularity);
-        let table = Table::open_to_write(tables(&registry, granularity).0);
+        let table = Table::open_to_write(oids(granularity).table);
+        let (index, key) = by(granularity);
         let mut scan = table.scan(index, &[key], Read::Latest);
         while let Some(row) = scan.next() {
             if delete(&table, row.id) {
@@ -279,16 +281,14 @@ const PASSED_OVER: usize = 16;
 
 /// The relations that the session has subscribed to, in no order. Of many subscriptions to one few are looked at.
 pub fn relations(session: SessionId) -> Vec<Oid> {
-    let registry = registry();
     let mut found = Vec::new();
     for granularity in GRANULARITIES {
-        let (table, _, by_session, _) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
+        let table = Table::open_to_read(oids(granularity).table);
         let mut last = None;
         loop {
             let mut keys = vec![Key::uuid(SESSION, session)];
             keys.extend(last.map(|last| Key::oid_above(RELATION, last)));
-            let mut scan = table.scan(by_session, &keys, Read::Latest);
+            let mut scan = table.scan(oids(granularity).by_session, &keys, Read::Latest);
             let mut passed_over = 0;
             while passed_over < PASSED_OVER
                 && let Some(row) = scan.next()
@@ -316,13 +316,11 @@ pub fn relations(session: SessionId) -> Vec<Oid> {
 /// What is left is by which of them the session hears of it, the first one, which is named. The caller holds the
 /// session's lock.
 pub fn end_of_session(session: SessionId, relation: Oid) -> Option<Recipient> {
-    let registry = registry();
     let mut first: Option<Recipient> = None;
     for granularity in GRANULARITIES {
-        let (table, _, by_session, _) = tables(&registry, granularity);
-        let table = Table::open_to_write(table);
+        let table = Table::open_to_write(oids(granularity).table);
         let keys = [Key::uuid(SESSION, session), Key::oid(RELATION, relation)];
-        let mut scan = table.scan(by_session, &keys, Read::Latest);
+        let mut scan = table.scan(oids(granularity).by_session, &keys, Read::Latest);
         while let Some(row) = scan.next() {
             if table.delete_unless_busy(row.id) && first.is_none() {
                 first = Some(subscribers::named(&row, granularity));
@@ -334,22 +332,26 @@ pub fn end_of_session(session: SessionId, relation: Oid) -> Option<Recipient> {
 
 /// Whether anybody has subscribed to the relation or to anything of it.
 pub fn any(relation: Oid) -> bool {
-    let registry = registry();
     GRANULARITIES.into_iter().any(|granularity| {
-        let (table, _, _, by_relation) = tables(&registry, granularity);
-        let table = Table::open_to_read(table);
-        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
+        let table = Table::open_to_read(oids(granularity).table);
+        let mut scan = table.scan(
+            oids(granularity).by_relation,
+            &[Key::oid(RELATION, relation)],
+            Read::Latest,
+        );
         scan.next().is_some()
     })
 }
 
 /// Deletes every subscription to the relation, but for those that somebody is deleting already: waits for nobody.
 pub fn end(relation: Oid) {
-    let registry = registry();
     for granularity in GRANULARITIES {
-        let (table, _, _, by_relation) = tables(&registry, granularity);
-        let table = Table::open_to_write(table);
-        let mut scan = table.scan(by_relation, &[Key::oid(RELATION, relation)], Read::Latest);
+        let table = Table::open_to_write(oids(granularity).table);
+        let mut scan = table.scan(
+            oids(granularity).by_relation,
+            &[Key::oid(RELATION, relation)],
+            Read::Latest,
+        );
         while let Some(row) = scan.next() {
             table.delete_unless_busy(row.id);
         }

@@ -69,6 +69,7 @@ fn forget_key(relation: Oid) {
 /// What the relation is known to contain.
 pub fn descendants(relation: Oid) -> HashSet<Oid> {
     related(
+        Table::open_to_read(registry().descendant),
         registry().descendant_relation,
         RELATION,
         relation,
@@ -79,6 +80,7 @@ pub fn descendants(relation: Oid) -> HashSet<Oid> {
 /// The relations that are known to contain this one.
 pub fn containing(descendant: Oid) -> HashSet<Oid> {
     related(
+        Table::open_to_read(registry().descendant),
         registry().descendant_descendant,
         DESCENDANT,
         descendant,
@@ -86,8 +88,7 @@ pub fn containing(descendant: Oid) -> HashSet<Oid> {
     )
 }
 
-fn related(index: Oid, column: i16, oid: Oid, wanted: i16) -> HashSet<Oid> {
-    let table = Table::open_to_read(registry().descendant);
+fn related(table: Table, index: Oid, column: i16, oid: Oid, wanted: i16) -> HashSet<Oid> {
     let mut scan = table.scan(index, &[Key::oid(column, oid)], Read::Latest);
     let mut related = HashSet::new();
     while let Some(row) = scan.next() {

@@ -14,10 +14,9 @@ const FIELDS: i16 = 2;
 
 /// Tells every writer, when this transaction commits, that the relation's subscriptions have changed.
 pub fn announce(changed: Oid) {
-    let registry = registry();
-    Table::open_to_write(registry.subscription_change)
+    Table::open_to_write(registry().subscription_change)
         .insert_row(&[Some(unsigned(transaction::top_xid())), Some(changed.into())]);
-    relation::invalidate(registry.subscription_change);
+    relation::invalidate(registry().subscription_change);
 }
 
 /// Makes every writer hear of what other transactions have announced, before it can hear of this one's row
@@ -28,10 +27,9 @@ pub fn announce_nothing_new() {
 
 /// The relations whose subscriptions transactions from this id on have changed.
 pub fn changed_since(xid: u64) -> Vec<Oid> {
-    let registry = registry();
-    let table = Table::open_to_read(registry.subscription_change);
+    let table = Table::open_to_read(registry().subscription_change);
     let keys = [Key::xid8_at_least(XID, xid)];
-    let mut scan = table.scan(registry.subscription_change_xid, &keys, Read::Latest);
+    let mut scan = table.scan(registry().subscription_change_xid, &keys, Read::Latest);
     let mut relations = Vec::new();
     while let Some(row) = scan.next() {
         relations.push(row.oid(CHANGED));
@@ -54,10 +52,9 @@ impl Keyed {
 
 /// Which subscriptions that name a row the relation has, or once had.
 pub fn keyed(relation: Oid) -> Keyed {
-    let registry = registry();
-    let table = Table::open_to_read(registry.keyed_relation);
+    let table = Table::open_to_read(registry().keyed_relation);
     let keys = [Key::oid(KEYED, relation)];
-    let mut scan = table.scan(registry.keyed_relation_relation, &keys, Read::Latest);
+    let mut scan = table.scan(registry().keyed_relation_relation, &keys, Read::Latest);
     let mut found = Keyed::default();
     while let Some(row) = scan.next() {
         match row.bool(FIELDS) {

@@ -100,3 +100,25 @@ def test_p17_reindexed_beside_those_who_know_the_indexes(connect, admin):
     admin.execute("reindex schema concurrently event")
     writer.execute("insert into t values (5)")
     assert read(reader, session) == [3, 4, 1, 5]
+
+
+def test_p17_reindexed_while_a_statement_runs(connect, admin):
+    """Its first look at the subscriptions comes when the index that it knows has been dropped."""
+    session, writer, gate, old = new_session(admin), connect(), connect(), connect()
+    admin.execute("select event.subscribe_row('t', 1, session_id => %s)", (session,))
+    writer.execute("insert into t values (1), (2)")
+    writer.execute("delete from t where id = 2")
+    gate.execute("select pg_advisory_lock(1)")
+    # Who has an older snapshot is waited for; the writer's is to be newer.
+    old.execute("begin isolation level repeatable read; select 1")
+    reindex = Command(connect(), "reindex index concurrently event.subscription_row_key")
+    waits = "select from pg_stat_activity where wait_event = %s"
+    until(lambda: admin.execute(waits, ("virtualxid",)).fetchall(), "the end of the older snapshot")
+    admin.execute("select pg_current_xact_id()")
+    delete = Command(writer, "delete from t where id = 1 and pg_advisory_lock(1)::text = ''")
+    until(lambda: admin.execute(waits, ("advisory",)).fetchall(), "the writer")
+    old.execute("rollback")
+    reindex.end()
+    gate.execute("select pg_advisory_unlock(1)")
+    delete.end()
+    assert [(event["type"], event["key"]["id"]) for event in events(admin, session)] == [("row_delete", 1)]
