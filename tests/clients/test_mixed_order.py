@@ -7,8 +7,8 @@ from psycopg import errors
 
 from load import in_threads
 from replay import Copy, Feed, enough, seed
-from unplaced import MIXED, holding, settled
-from wire import new_session, parse
+from unplaced import MIXED, holding, settled, without_places
+from wire import events, new_session, parse
 
 WRITERS, TRANSACTIONS = 5, 60
 LEVELS = ("read committed", "repeatable read", "serializable")
@@ -77,3 +77,19 @@ def test_p08_order_of_mixed_writers(dsn, connect):
         assert counts == list(range(1, len(counts) + 1))
     enough({"transactions": len(entered), "without a place": unplaced, "pairs": seen},
            {"transactions": WRITERS * TRANSACTIONS, "without a place": 40, "pairs": 10_000})
+
+
+def test_p08_older_id_comes_later(dsn, connect):
+    """Who has got its id first, and has waited for the other or seen it, comes behind it: both are committed without a place."""
+    owner, older = connect(), connect()
+    owner.execute("create table counter (id integer primary key, n integer); insert into counter values (1, 0)")
+    session = new_session(owner, "counter")
+    older.execute("load 'pg_reldiff'")
+    older.execute("set reldiff.commit_lock_timeout = 0")
+    with without_places(dsn, owner):
+        older.execute("begin; select pg_current_xact_id()")
+        owner.execute("update counter set n = n + 1 where id = 1")
+        older.execute("update counter set n = n + 1 where id = 1")
+        older.execute("commit")
+    assert settled(owner) == 2
+    assert [event["payload"]["n"] for event in events(owner, session)] == [1, 2]
