@@ -10,7 +10,7 @@ mod tests {
     use crate::change::recipients::Recipients;
     use crate::pg::scan_key::{Key, unsigned};
     use crate::pg::table::{Read, Table};
-    use crate::tables::{recipient_set, registry, segment};
+    use crate::tables::{own_segment, recipient_set, registry};
 
     fn sets_of_two() -> Recipients {
         let mut recipients = Recipients::default();
@@ -55,7 +55,7 @@ mod tests {
     #[pg_test]
     fn a_set_of_recipients_is_found_again() {
         run("select event.session_create(attach => false)");
-        let (recipients, own) = (sets_of_two(), segment::own());
+        let (recipients, own) = (sets_of_two(), own_segment::get());
         assert_eq!(recipient_set::find(&own, &recipients), None);
         let id = recipient_set::insert(&own, &recipients);
         assert_eq!(recipient_set::find(&own, &recipients), Some(id));

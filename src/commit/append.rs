@@ -14,7 +14,7 @@ use crate::pg::transaction::top_xid;
 use crate::tables::contents::Contents;
 use crate::tables::epoch;
 use crate::tables::log::Log;
-use crate::tables::segment;
+use crate::tables::own_segment;
 use crate::tables::segment_tables::Tables;
 use crate::tables::unsequenced::Unsequenced;
 
@@ -23,7 +23,7 @@ const MOST_BYTES: usize = 1_600;
 
 /// Stores the changes, which are in their order, in the log, or returns them for the transaction's row.
 pub fn small_or_logged(changes: &Changes) -> Contents {
-    let segment = segment::own();
+    let segment = own_segment::get();
     small(&segment, changes).unwrap_or_else(|| {
         let sets = append(&segment, changes, epoch::begin(), top_xid());
         Contents::logged(sets, changes.len() as u64)

@@ -17,7 +17,7 @@ use crate::change::{gaps, outbox, replay};
 use crate::pg::report::never_raise;
 use crate::pg::transaction::{is_exiting, nest_level};
 use crate::pg::{fault, in_flight, notify};
-use crate::tables::{epoch, last_place, segment, stretch, wakeups};
+use crate::tables::{epoch, last_place, own_segment, stretch, wakeups};
 
 thread_local! {
     static AT_ROLLBACK: Cell<Option<fn()>> = const { Cell::new(None) };
@@ -82,7 +82,7 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
         SubXactEvent::SUBXACT_EVENT_PRE_COMMIT_SUB => spill::before_sub_commit(),
         SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
             spill::at_sub_commit(level);
-            segment::at_sub_commit(level);
+            own_segment::at_sub_commit(level);
             outbox::with(|outbox| outbox.at_sub_commit(level));
             replay::with(|replays| replays.at_sub_commit(level));
             gaps::with(|gaps| gaps.at_sub_commit(level));
@@ -90,7 +90,7 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
         SubXactEvent::SUBXACT_EVENT_ABORT_SUB if is_exiting() => {}
         SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
             spill::at_sub_abort(level);
-            segment::at_sub_abort(level);
+            own_segment::at_sub_abort(level);
             outbox::with(|outbox| outbox.at_sub_abort(level));
             replay::with(|replays| replays.at_sub_abort(level));
             gaps::with(|gaps| gaps.at_sub_abort(level));
@@ -118,6 +118,6 @@ fn clear() {
     late::clear();
     last_place::clear();
     notify::clear();
-    segment::clear();
+    own_segment::clear();
     wakeups::clear();
 }

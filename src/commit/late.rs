@@ -13,7 +13,7 @@ use crate::pg::transaction::{ActiveSnapshot, next_command};
 use crate::tables::contents::Contents;
 use crate::tables::feed::Feed;
 use crate::tables::transaction::Placed;
-use crate::tables::{last_place, segment, sequencer, unsequenced};
+use crate::tables::{last_place, own_segment, sequencer, unsequenced};
 
 thread_local! {
     /// The place that the running transaction has taken.
@@ -61,7 +61,7 @@ fn extend(mut placed: Placed, spilled: &mut Spilled, log: impl FnOnce(&Contents)
     nudges.send(&placed, placed.has_skips);
     // Whatever becomes of the running subtransaction: the next one looks.
     placed.has_skips = true;
-    Feed::open(segment::own()).extend(&placed, &spilled.sets, log);
+    Feed::open(own_segment::get()).extend(&placed, &spilled.sets, log);
     last_place::set(&placed);
     PLACED.set(Some(placed));
 }

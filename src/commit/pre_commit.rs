@@ -19,7 +19,7 @@ use crate::pg::{fault, lock, worker};
 use crate::tables::contents::Contents;
 use crate::tables::feed::Feed;
 use crate::tables::unsequenced::{self, Unsequenced};
-use crate::tables::{commit_lock, epoch, last_place, maintenance, segment, sequencer};
+use crate::tables::{commit_lock, epoch, last_place, maintenance, own_segment, segment, sequencer};
 
 /// Queues a session's pending events as notifications of this transaction. Without the commit lock a nudge stands for
 /// them. False if the server's queue had no room for them.
@@ -164,7 +164,7 @@ fn send_replays(replays: &Replays, has_lock: bool) -> bool {
 /// The running transaction as it is now, with these contents.
 pub fn own(contents: Contents) -> Unsequenced {
     Unsequenced {
-        segment: segment::own(),
+        segment: own_segment::get(),
         epoch: epoch::begin(),
         source: source(),
         noted: wal_position(),

@@ -13,7 +13,7 @@ use crate::change::outbox::{self, Changes};
 use crate::gucs;
 use crate::pg::memory::in_own_context;
 use crate::pg::transaction::{ActiveSnapshot, nest_level, top_xid};
-use crate::tables::{epoch, invalidation, segment};
+use crate::tables::{epoch, invalidation, own_segment, segment};
 
 /// What the subtransactions of one level have stored.
 struct OfLevel {
@@ -73,7 +73,7 @@ pub fn store(level: i32, changes: Changes) {
     // There can be a great many subtransactions, and none may leave memory to its parent.
     let stored = in_own_context(|| {
         let _snapshot = ActiveSnapshot::push();
-        let sets = append::append(&segment::own(), &changes, epoch::begin(), top_xid());
+        let sets = append::append(&own_segment::get(), &changes, epoch::begin(), top_xid());
         let counted = Some(invalidation::generation());
         Spilled {
             sets,

@@ -28,7 +28,7 @@ fn session_attach(session_id: Option<Uuid>, replay: Option<bool>) -> i64 {
     notify::listen(&session.channel.name);
     session_expiry::note_use(id);
     let start = acknowledge::start(&session, None);
-    let pending = Reader::new(session, Read::Inserted, start).count();
+    let pending = Reader::new(&session, Read::Inserted, start).count();
     if replay.unwrap_or(true) {
         let replay = Replay {
             session: id,
@@ -111,7 +111,7 @@ fn events(session: Session, pending: usize, named: Option<&[SessionId]>) -> Pend
     let format = session.format;
     // With a snapshot: a connection that acknowledges replaces the row that is read for it.
     let start = acknowledge::start(&session, None);
-    let mut reader = Reader::without_waiting(session, Read::Latest, start);
+    let mut reader = Reader::without_waiting(&session, Read::Latest, start);
     let page = reader.read(
         most,
         |event, place| {

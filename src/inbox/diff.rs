@@ -18,7 +18,7 @@ const RESET: &[u8] = b"\x1b[0m";
 /// A line per event, with terminal colours if `color` is set.
 pub fn lines(session: Session, start: Start, color: bool) -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
-    Reader::new(session, Read::Inserted, start).read(
+    Reader::new(&session, Read::Inserted, start).read(
         usize::MAX,
         |event, _| line(event, color),
         |line, _| lines.push(line),

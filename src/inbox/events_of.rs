@@ -10,7 +10,8 @@ use super::acknowledge::{self, Start};
 use super::change::{self, Change};
 use super::functions::count;
 use super::permissions;
-use super::reader::{LoadedSets, Reader};
+use super::reader::Reader;
+use super::shares::LoadedSets;
 use crate::change::cursor::Cursor;
 use crate::change::operation::SessionId;
 use crate::change::payload::Format;
@@ -44,7 +45,7 @@ impl Inbox {
         Self {
             session: id,
             format: session.format,
-            reader: Reader::sharing(session, Read::Inserted, start, loaded.clone()),
+            reader: Reader::sharing(&session, Read::Inserted, start, loaded.clone()),
             read: VecDeque::new(),
             has_next: true,
         }

@@ -18,7 +18,7 @@ pub fn page(session: Session, start: Start, limit: usize) -> Vec<u8> {
     let events = page.key(b"events");
     events.push(b'[');
     let mut is_first = true;
-    let mut reader = Reader::new(session, Read::Inserted, start);
+    let mut reader = Reader::new(&session, Read::Inserted, start);
     let read = reader.read(
         limit,
         |event, place| {

@@ -64,7 +64,7 @@ fn events(
 pub fn changes(session: Session, after: Option<&str>, limit: usize) -> Vec<Change> {
     let start = acknowledge::start(&session, after);
     let format = session.format;
-    let mut reader = Reader::new(session, Read::Inserted, start);
+    let mut reader = Reader::new(&session, Read::Inserted, start);
     let (rows, _) = change::rows(&mut reader, format, limit);
     rows.into_iter().map(|(_, row)| row).collect()
 }
@@ -80,7 +80,7 @@ fn ack(cursor: Option<String>, session_id: Option<Uuid>) -> i64 {
     let acknowledged = acknowledge::acknowledge(&session, cursor);
     crate::pg::transaction::next_command();
     let start = Start::acknowledged(acknowledged);
-    Reader::new(session, Read::Latest, start).count() as i64
+    Reader::new(&session, Read::Latest, start).count() as i64
 }
 
 #[pg_extern(sql = false)]

@@ -12,7 +12,9 @@ mod maintenance;
 mod permissions;
 mod quota;
 mod reader;
+mod relations;
 mod retention;
+mod shares;
 mod wait;
 
 pub use attach::replay;

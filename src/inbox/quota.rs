@@ -143,7 +143,7 @@ pub fn enforce(id: SessionId) {
     }
     let _snapshot = ActiveSnapshot::push_latest();
     let start = acknowledge::start(&session, None);
-    let mut reader = Reader::without_waiting(session.clone(), Read::Inserted, start);
+    let mut reader = Reader::without_waiting(&session, Read::Inserted, start);
     let mut size = Size::default();
     let mut last = None;
     reader.read(

@@ -4,23 +4,21 @@
 //! changes stand in the log by set. So a reader looks at nothing that does not concern its session, but for index entries of
 //! others in the same stretch of the feed: it merges the sets by position, and inside a transaction by the order of its changes.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pgrx::pg_sys::Oid;
 
 use super::acknowledge::Start;
+use super::relations::{Patience, Relation, Relations};
+use super::shares::{LoadedSets, Shares};
 use crate::change::cursor::{ChangeOrder, Cursor, Position};
-use crate::change::event::{self, Change, Event, Overflow, Readable, Source, Stamp};
-use crate::change::recipients::{Recipient, Recipients};
+use crate::change::event::{self, Change, Event, Overflow, Source, Stamp};
 use crate::change::record::Record;
-use crate::change::relation::RelationNames;
 use crate::error::{Error, raise};
-use crate::pg::relation::Glimpse;
+use crate::pg::fault;
 use crate::pg::table::Read;
 use crate::pg::transaction::utc_text;
-use crate::pg::{fault, relation, role};
 use crate::tables::log::Entry;
 use crate::tables::lost_event::Lost;
 use crate::tables::merge::Merge;
@@ -28,29 +26,14 @@ use crate::tables::permission_loss::Withheld;
 use crate::tables::segment::Opened;
 use crate::tables::segment_tables::Tables;
 use crate::tables::session::Session;
-use crate::tables::transaction::{OfSet, Placed};
-use crate::tables::{lost_event, recipient_set, segment, sequencer, transaction};
+use crate::tables::set_transaction::{self, SetTransaction};
+use crate::tables::transaction::Placed;
+use crate::tables::{lost_event, recipient_set, segment, sequencer};
 
 /// Rows that one index scan fetches at most.
 const CHUNK: usize = 1000;
 
-/// Recipient sets that have been loaded; `None` for one that is gone. Readers of several sessions share them.
-#[derive(Clone, Default)]
-pub struct LoadedSets(Rc<RefCell<HashMap<i64, Option<Rc<Recipients>>>>>);
-
-impl LoadedSets {
-    fn get(&self, segment: &Tables, set: i64, read: Read) -> Option<Rc<Recipients>> {
-        let known = self.0.borrow().get(&set).cloned();
-        known.unwrap_or_else(|| {
-            let loaded = recipient_set::load(segment, set, read).map(Rc::new);
-            self.0.borrow_mut().insert(set, loaded.clone());
-            loaded
-        })
-    }
-}
-
 pub struct Reader {
-    session: Session,
     read: Read,
     /// Events after this one are still to be read.
     after: Cursor,
@@ -59,29 +42,9 @@ pub struct Reader {
     segments: Opened,
     /// The session's sets, with the place of their segment.
     sets: Vec<(usize, i64)>,
-    loaded: LoadedSets,
-    /// The session's share of a set; `None` if the set is gone.
-    shares: HashMap<i64, Option<Rc<Recipient>>>,
-    relations: HashMap<Oid, Option<Rc<Relation>>>,
+    shares: Shares,
+    relations: Relations,
     withheld: Withheld,
-    /// Waits for nobody who is altering a relation; what it passed over then, it says.
-    patience: Patience,
-}
-
-/// What a reader does about a relation that somebody is altering.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
-    Waits,
-    /// It holds the commit lock, and whoever it waited for could be waiting for that; or others wait for what it does.
-    MustNotWait,
-    /// It has passed over a relation for which it would have had to wait.
-    HasPassedOver,
-}
-
-/// A relation as the session's owner sees it.
-struct Relation {
-    names: RelationNames,
-    readable: Readable,
 }
 
 /// Where a reader has stopped.
@@ -119,28 +82,28 @@ pub struct Placement<'a> {
 
 impl Reader {
     /// Raises 24000 if the cursor was passed and events after it are gone.
-    pub fn new(session: Session, read: Read, start: Start) -> Self {
+    pub fn new(session: &Session, read: Read, start: Start) -> Self {
         Self::sharing(session, read, start, LoadedSets::default())
     }
 
     /// As [`Self::new`], for readers of several sessions, which are mostly in the same sets.
-    pub fn sharing(session: Session, read: Read, start: Start, loaded: LoadedSets) -> Self {
+    pub fn sharing(session: &Session, read: Read, start: Start, loaded: LoadedSets) -> Self {
         sequencer::start_if_needed();
         Self::with(session, read, start, loaded, Patience::Waits)
     }
 
     /// For whoever must not wait, as the holder of the commit lock: [`Self::has_passed_over`] says whether events are missing.
-    pub fn without_waiting(session: Session, read: Read, start: Start) -> Self {
+    pub fn without_waiting(session: &Session, read: Read, start: Start) -> Self {
         let loaded = LoadedSets::default();
         Self::with(session, read, start, loaded, Patience::MustNotWait)
     }
 
     pub fn has_passed_over(&self) -> bool {
-        self.patience == Patience::HasPassedOver
+        self.relations.has_passed_over()
     }
 
     fn with(
-        session: Session,
+        session: &Session,
         read: Read,
         start: Start,
         loaded: LoadedSets,
@@ -159,18 +122,17 @@ impl Reader {
         let sets = segments.segments.iter().enumerate();
         let sets = sets.flat_map(of_segment).collect();
         let withheld = Withheld::of(session.id);
+        let shares = Shares::new(session.id, read, loaded);
+        let relations = Relations::new(session.owner, patience);
         Self {
-            session,
             read,
             after: start.after,
             overflow,
             segments,
             sets,
-            loaded,
-            shares: HashMap::new(),
-            relations: HashMap::new(),
+            shares,
+            relations,
             withheld,
-            patience,
         }
     }
 
@@ -264,12 +226,12 @@ impl Reader {
         let mut horizon = None;
         for &(segment, set) in &self.sets {
             let tables = &self.segments.segments[segment];
-            let of_set = transaction::of_set(tables, set, from, limit, self.read);
+            let of_set = set_transaction::of(tables, set, from, limit, self.read);
             if of_set.len() == limit {
                 let last = of_set[limit - 1].placed.position;
                 horizon = Some(horizon.map_or(last, |horizon: Position| horizon.min(last)));
             }
-            for OfSet { placed, inline } in of_set {
+            for SetTransaction { placed, inline } in of_set {
                 let concerned = found.entry(placed.position).or_insert_with(|| Concerned {
                     placed,
                     segment,
@@ -335,14 +297,11 @@ impl Reader {
             if self.withheld.contains(entry.relation, placed) {
                 return true;
             }
-            self.relation(entry.relation)
+            self.relations.get(entry.relation)
         } else {
-            Some(Rc::new(Relation {
-                names: RelationNames::gone(record.name),
-                readable: Readable::Columns(Vec::new()),
-            }))
+            Some(Rc::new(Relation::gone(record.name)))
         };
-        let (Some(share), Some(relation)) = (self.share(segment, entry.set), relation) else {
+        let (Some(share), Some(relation)) = (self.shares.get(segment, entry.set), relation) else {
             return true;
         };
         let change = Change {
@@ -358,47 +317,6 @@ impl Reader {
             }
         });
         go_on
-    }
-
-    fn share(&mut self, segment: &Tables, set: i64) -> Option<Rc<Recipient>> {
-        let (id, read, loaded) = (self.session.id, self.read, &self.loaded);
-        self.shares
-            .entry(set)
-            .or_insert_with(|| {
-                loaded
-                    .get(segment, set, read)?
-                    .get(id)
-                    .cloned()
-                    .map(Rc::new)
-            })
-            .clone()
-    }
-
-    fn relation(&mut self, oid: Oid) -> Option<Rc<Relation>> {
-        if let Some(known) = self.relations.get(&oid) {
-            return known.clone();
-        }
-        let description = if self.patience == Patience::Waits {
-            relation::describe(oid)
-        } else {
-            match relation::glimpse(oid) {
-                Glimpse::Known(description) => Some(*description),
-                Glimpse::Gone => None,
-                Glimpse::Locked => {
-                    self.patience = Patience::HasPassedOver;
-                    None
-                }
-            }
-        };
-        let relation = description.map(|description| {
-            let readable = role::readable(self.session.owner, &description);
-            Rc::new(Relation {
-                names: description.names(),
-                readable,
-            })
-        });
-        self.relations.insert(oid, relation.clone());
-        relation
     }
 }
 

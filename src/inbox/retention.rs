@@ -18,7 +18,7 @@ use crate::tables::lost_event::{self, Lost};
 use crate::tables::segment::{self, End, Segment, State};
 use crate::tables::segment_tables::{RING, Tables};
 use crate::tables::session::{self, Session};
-use crate::tables::transaction::OfSet;
+use crate::tables::set_transaction::{self, SetTransaction};
 use crate::tables::{addressee, commit_lock, log, recipient_set, transaction, unsequenced};
 
 /// `reldiff.retention` in microseconds; `None` for ever.
@@ -122,10 +122,10 @@ fn last_events(segment: &Tables) -> Vec<(SessionId, Cursor)> {
             return;
         };
         let newest = sets.iter().filter_map(|&set| {
-            let newest = transaction::newest_of_set(segment, set, Read::Latest)?;
+            let newest = set_transaction::newest_of(segment, set, Read::Latest)?;
             Some((set, newest))
         });
-        let newest: Vec<(i64, OfSet)> = newest.collect();
+        let newest: Vec<(i64, SetTransaction)> = newest.collect();
         let position = newest
             .iter()
             .map(|(_, newest)| newest.placed.position)
@@ -147,7 +147,7 @@ fn lost(session: Session, last: Cursor) -> Cursor {
     if start.after >= last {
         return last;
     }
-    let mut reader = Reader::without_waiting(session, Read::Inserted, start);
+    let mut reader = Reader::without_waiting(&session, Read::Inserted, start);
     let mut next = None;
     reader.read(1, |_, place| next = Some(place.cursor), |(), _| ());
     if reader.has_passed_over() || next.is_some_and(|next| next <= last) {
@@ -158,7 +158,12 @@ fn lost(session: Session, last: Cursor) -> Cursor {
 }
 
 /// The cursor of the last event of the transaction that the session gets as a member of the set.
-fn last_event(segment: &Tables, session: &Session, set: i64, newest: &OfSet) -> Option<Cursor> {
+fn last_event(
+    segment: &Tables,
+    session: &Session,
+    set: i64,
+    newest: &SetTransaction,
+) -> Option<Cursor> {
     let recipients = recipient_set::load(segment, set, Read::Latest)?;
     let recipient = recipients.get(session.id)?;
     let placed = &newest.placed;

@@ -8,10 +8,10 @@ use pgrx::pg_sys::Datum;
 use super::contents::Contents;
 use super::segment::{self, State};
 use super::segment_tables::Tables;
+use super::set_transaction::{SET, SET_EPOCH, SET_POSITION};
 use super::stretch;
 use super::transaction::{
-    CHANGES, EPOCH, LEADS, POSITION, Placed, RELATION, SET, SET_EPOCH, SET_POSITION,
-    TRANSACTION_SET, newest_of_epoch,
+    CHANGES, EPOCH, LEADS, POSITION, Placed, RELATION, TRANSACTION_SET, newest_of_epoch,
 };
 use crate::pg::bytes;
 use crate::pg::scan_key::{Key, unsigned};

@@ -2,8 +2,9 @@
 
 use super::registry::registry;
 use crate::change::operation::SessionId;
+use crate::pg::row::{Row, RowId};
 use crate::pg::scan_key::{Key, uuid};
-use crate::pg::table::{Read, Row, RowId, Table};
+use crate::pg::table::{Read, Table};
 
 const SESSION: i16 = 1;
 const EVENTS: i16 = 2;

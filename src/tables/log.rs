@@ -11,8 +11,9 @@ use crate::change::chunk::{self, Chunk};
 use crate::change::cursor::ChangeOrder;
 use crate::pg::bytes::Bytea;
 use crate::pg::insert::Insert;
+use crate::pg::row::Row;
 use crate::pg::scan_key::{Key, unsigned};
-use crate::pg::table::{Read, Row, Table};
+use crate::pg::table::{Read, Table};
 
 const XID: i16 = 1;
 const SET: i16 = 2;

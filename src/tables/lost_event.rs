@@ -7,8 +7,9 @@ use super::registry::registry;
 use crate::change::cursor::Cursor;
 use crate::change::operation::SessionId;
 use crate::pg::bytes::text;
+use crate::pg::row::Row;
 use crate::pg::scan_key::{Key, uuid};
-use crate::pg::table::{Read, Row, Table};
+use crate::pg::table::{Read, Table};
 
 const SESSION: i16 = 1;
 const LAST: i16 = 2;

@@ -15,9 +15,10 @@ use super::registry::{self, registry};
 use super::segment_tables::{self, Tables};
 use crate::change::cursor::{Cursor, Position};
 use crate::error::{Error, raise};
+use crate::pg::row::Row;
 use crate::pg::scan_key::{Key, unsigned};
-use crate::pg::table::{Read, Row, Table};
-use crate::pg::{lock, relation, transaction};
+use crate::pg::table::{Read, Table};
+use crate::pg::{relation, transaction};
 
 const NUMBER: i16 = 1;
 const OPENED_AT: i16 = 2;
@@ -184,21 +185,9 @@ pub fn removed_end(read: Read) -> Option<End> {
 /// A ring, and the registry's generation when it was read.
 type Known = (u64, Rc<Ring>);
 
-/// A segment that a transaction writes to.
-#[derive(Clone)]
-struct Own {
-    /// The nesting level that holds the lock.
-    level: i32,
-    /// Of the registry.
-    generation: u64,
-    tables: Rc<Tables>,
-}
-
 thread_local! {
     static RING_SEEN: RefCell<Option<Known>> = const { RefCell::new(None) };
     static STALE: Cell<bool> = const { Cell::new(false) };
-    /// The segment that the running transaction writes to.
-    static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
 }
 
 /// The segments as of the last invalidation that this backend has accepted.
@@ -238,55 +227,6 @@ pub fn exists() -> bool {
 pub fn at_invalidation() {
     STALE.set(true);
     segment_tables::at_invalidation();
-}
-
-/// The segment that this transaction writes to: the same one to its end. It is not closed before that.
-pub fn own() -> Rc<Tables> {
-    let generation = registry::generation();
-    // Of another generation it is gone: the transaction has dropped the extension, and created it anew.
-    if let Some(own) = OWN.with_borrow(Clone::clone)
-        && own.generation == generation
-    {
-        return own.tables;
-    }
-    loop {
-        let tables = ring().active().tables();
-        // Who closes a segment first opens the next one, and then takes a lock that this one excludes. So there is
-        // nobody to wait for where this is the active one.
-        if !lock::try_relation_row_exclusive(tables.log) && ring().active().number == tables.number
-        {
-            lock::relation_row_exclusive(tables.log);
-        }
-        if ring().active().number == tables.number {
-            OWN.set(Some(Own {
-                level: transaction::nest_level(),
-                generation,
-                tables: Rc::clone(&tables),
-            }));
-            return tables;
-        }
-    }
-}
-
-/// The savepoint that held the lock has given it to its parent.
-pub fn at_sub_commit(level: i32) {
-    OWN.with_borrow_mut(|own| {
-        if let Some(own) = own
-            && own.level >= level
-        {
-            own.level = level - 1;
-        }
-    });
-}
-
-/// The lock is gone with the savepoint, and so is what was written.
-pub fn at_sub_abort(level: i32) {
-    OWN.with_borrow_mut(|own| own.take_if(|own| own.level >= level));
-}
-
-/// The transaction has ended.
-pub fn clear() {
-    OWN.set(None);
 }
 
 /// Segments that a reader has open: none of them is removed meanwhile, whatever its snapshot.

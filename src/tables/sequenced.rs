@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use super::epoch;
 use super::registry::registry;
 use crate::change::snapshot::Snapshot;
+use crate::pg::row::RowId;
 use crate::pg::scan_key::unsigned;
-use crate::pg::table::{Read, RowId, Table};
+use crate::pg::table::{Read, Table};
 use crate::pg::{bytes, snapshot, transaction};
 
 const EPOCH: i16 = 1;

@@ -12,8 +12,9 @@ use crate::change::cursor::Cursor;
 use crate::change::operation::SessionId;
 use crate::change::payload::Format;
 use crate::pg::bytes::{datum, text};
+use crate::pg::row::Row;
 use crate::pg::scan_key::{Key, uuid};
-use crate::pg::table::{Read, Row, Table};
+use crate::pg::table::{Read, Table};
 
 const ID: i16 = 1;
 const NAME: i16 = 2;

@@ -7,8 +7,9 @@ use std::ffi::CStr;
 
 use super::registry::registry;
 use crate::pg::bytes::text;
+use crate::pg::row::Row;
 use crate::pg::scan_key::Key;
-use crate::pg::table::{Read, Row, Table};
+use crate::pg::table::{Read, Table};
 use crate::pg::{ffi, transaction};
 
 const HASH: i16 = 1;

@@ -10,8 +10,9 @@ use super::watch::Keyed;
 use crate::change::matching::KeyedSubscription;
 use crate::change::operation::{ColumnNumber, SubscriptionType};
 use crate::change::recipients::{Recipient, Recipients};
+use crate::pg::row::Row;
 use crate::pg::scan_key::Key;
-use crate::pg::table::{Read, Row, Scan, Table};
+use crate::pg::table::{Read, Scan, Table};
 
 /// Everybody who subscribed to the relation or to anything of it, as of now: each by the first of their
 /// subscriptions, which is named.

@@ -9,8 +9,9 @@ use super::subscribers;
 use crate::change::operation::{ColumnNumber, SessionId, SubscriptionType};
 use crate::change::recipients::Recipient;
 use crate::pg::bytes::texts;
+use crate::pg::row::{Row, RowId};
 use crate::pg::scan_key::{Key, uuid};
-use crate::pg::table::{Read, Row, RowId, Table};
+use crate::pg::table::{Read, Table};
 
 pub(super) const ID: i16 = 1;
 pub(super) const SESSION: i16 = 2;

@@ -18,8 +18,9 @@ use super::sequenced::{self, Sequenced};
 use crate::change::event::Source;
 use crate::change::snapshot::Snapshot;
 use crate::pg::in_flight::{self, Mark};
+use crate::pg::row::Row;
 use crate::pg::scan_key::{Key, unsigned};
-use crate::pg::table::{Read, Row, Table};
+use crate::pg::table::{Read, Table};
 use crate::pg::transaction::accept_invalidations;
 use crate::pg::{bytes, snapshot};
 
