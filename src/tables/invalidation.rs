@@ -75,7 +75,7 @@ fn relation_invalidated(relation: Option<Oid>) {
         registry::at_invalidation();
         note();
     } else {
-        segment_tables::at_invalidation();
+        segment_tables::at_invalidation(Some(relation));
         RELATIONS.with(|relations| match relations.try_borrow_mut() {
             Ok(mut relations) if relations.len() < MOST => {
                 relations.push(relation);

@@ -226,7 +226,7 @@ pub fn exists() -> bool {
 /// The segments will be read again. Makes no backend call: invalidations come at any time.
 pub fn at_invalidation() {
     STALE.set(true);
-    segment_tables::at_invalidation();
+    segment_tables::at_invalidation(None);
 }
 
 /// Segments that a reader has open: none of them is removed meanwhile, whatever its snapshot.

@@ -1,6 +1,6 @@
 //! The tables of the log's segments, `event.log_0` and so on, and their indexes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use pgrx::pg_sys::Oid;
 
@@ -10,8 +10,12 @@ use super::registry::find;
 pub const RING: i64 = 4;
 
 thread_local! {
-    /// Changes with every relation that may be an index of a segment's table.
+    /// Changes with each relation.
+    static RELATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Changes with those of the segments that have been looked up, by which their other ones come and go.
     static INDEXES: Cell<u64> = const { Cell::new(0) };
+    /// These, by the place of the segment in the ring.
+    static KNOWN: RefCell<[Vec<Oid>; RING as usize]> = const { RefCell::new([const { Vec::new() }; RING as usize]) };
 }
 
 /// The tables of one segment. A lock on its log stands for all of them.
@@ -44,16 +48,44 @@ pub struct Indexes {
 impl Tables {
     pub(super) fn load(number: i64) -> Option<Self> {
         let named = |table: &str| find_in(number, table, "");
+        let tables = [
+            named("recipient_set")?,
+            named("recipient_set_member")?,
+            named("log")?,
+            named("transaction")?,
+            named("transaction_set")?,
+            named("unsequenced")?,
+        ];
+        let indexes = Indexes::load(number, tables)?;
+        let [
+            recipient_set,
+            recipient_set_member,
+            log,
+            transaction,
+            transaction_set,
+            unsequenced,
+        ] = tables;
         Some(Self {
             number,
-            recipient_set: named("recipient_set")?,
-            recipient_set_member: named("recipient_set_member")?,
-            log: named("log")?,
-            transaction: named("transaction")?,
-            transaction_set: named("transaction_set")?,
-            unsequenced: named("unsequenced")?,
-            indexes: Cell::new(Indexes::load(number)?),
+            recipient_set,
+            recipient_set_member,
+            log,
+            transaction,
+            transaction_set,
+            unsequenced,
+            indexes: Cell::new(indexes),
         })
+    }
+
+    fn oids(&self) -> [Oid; 6] {
+        [
+            self.recipient_set,
+            self.recipient_set_member,
+            self.log,
+            self.transaction,
+            self.transaction_set,
+            self.unsequenced,
+        ]
     }
 
     /// For whoever has opened their table: REINDEX CONCURRENTLY puts others in their place, and drops none while a table is open.
@@ -63,22 +95,37 @@ impl Tables {
             return indexes;
         }
         // Where one is missing, whoever opens it says so.
-        let loaded = Indexes::load(self.number);
+        let loaded = Indexes::load(self.number, self.oids());
         self.indexes.set(loaded.unwrap_or((generation, indexes)));
         self.indexes.get().1
     }
 }
 
 impl Indexes {
-    fn load(number: i64) -> Option<(u64, Self)> {
+    fn load(number: i64, tables: [Oid; 6]) -> Option<(u64, Self)> {
         loop {
-            let generation = INDEXES.get();
+            let relations = RELATIONS.get();
             let loaded = Self::find(number)?;
-            // To look for them accepts invalidations, too.
-            if generation == INDEXES.get() {
-                return Some((generation, loaded));
+            let known = tables.into_iter().chain(loaded.oids()).collect();
+            KNOWN.with_borrow_mut(|all| all[(number % RING) as usize] = known);
+            // To look for them accepts invalidations, too, and one can be of what was not known yet.
+            if relations == RELATIONS.get() {
+                return Some((INDEXES.get(), loaded));
             }
         }
+    }
+
+    fn oids(&self) -> [Oid; 8] {
+        [
+            self.recipient_set_id,
+            self.recipient_set_hash,
+            self.recipient_set_member_session,
+            self.log_order,
+            self.transaction_position,
+            self.transaction_leading,
+            self.transaction_set_position,
+            self.unsequenced_xid,
+        ]
     }
 
     fn find(number: i64) -> Option<Self> {
@@ -100,7 +147,18 @@ fn find_in(number: i64, table: &str, index: &str) -> Option<Oid> {
     find(&format!("{table}_{}{index}", number % RING))
 }
 
-/// The indexes will be looked up again. Makes no backend call: invalidations come at any time.
-pub fn at_invalidation() {
-    INDEXES.set(INDEXES.get() + 1);
+/// If this relation is one of them, or it is not known which ones are meant, the indexes will be looked up again. Makes no backend
+/// call: invalidations come at any time.
+pub fn at_invalidation(relation: Option<Oid>) {
+    RELATIONS.set(RELATIONS.get() + 1);
+    let is_known = |relation| {
+        KNOWN.with(|known| {
+            known.try_borrow().map_or(true, |known| {
+                known.iter().any(|known| known.contains(&relation))
+            })
+        })
+    };
+    if relation.is_none_or(is_known) {
+        INDEXES.set(INDEXES.get() + 1);
+    }
 }
