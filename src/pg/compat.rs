@@ -23,6 +23,23 @@ pub unsafe fn tuple_desc_attr<'a>(
     }
 }
 
+/// The length in bytes of attribute `at`, counted from 0: negative if its values differ in it.
+///
+/// # Safety
+/// The descriptor is valid and `at` is below its number of attributes.
+pub unsafe fn attribute_length(descriptor: pg_sys::TupleDesc, at: usize) -> i16 {
+    #[cfg(feature = "pg18")]
+    // SAFETY: the caller's promise; as the server reads it, without a call.
+    unsafe {
+        (*(*descriptor).compact_attrs.as_ptr().add(at)).attlen
+    }
+    #[cfg(not(feature = "pg18"))]
+    // SAFETY: the caller's promise.
+    unsafe {
+        tuple_desc_attr(descriptor, at).attlen
+    }
+}
+
 /// `stringToQualifiedNameList`: raises for text that is no name.
 ///
 /// # Safety

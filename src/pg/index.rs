@@ -2,10 +2,12 @@
 
 use pgrx::pg_sys::{self, Oid};
 
+use super::compat;
 use super::raw;
 use super::row::{MAX_COLUMNS, Values};
 
-/// An open index of a table of ours: a plain B-tree, which has entries for all rows or for those in which a column is true.
+/// An open index of a table of ours: a plain B-tree of values whose length is fixed, which has entries for all rows or for those in
+/// which a column is true.
 pub(super) struct Index {
     relation: pg_sys::Relation,
     /// The table's column that is its predicate, counted from 1.
@@ -14,7 +16,7 @@ pub(super) struct Index {
 
 impl Index {
     /// Opens an index, if we can make entries in it. Another one that somebody has added gets none: we can neither evaluate an
-    /// expression here nor let a writer fail for it.
+    /// expression here nor let a writer fail for it, or for a value that is too long for an entry.
     ///
     /// # Safety
     /// The oid is that of an index of an open table; the caller is guarded.
@@ -26,7 +28,9 @@ impl Index {
                 // One that REINDEX CONCURRENTLY is about to fill has no first page yet.
                 && (*(*relation).rd_index).indisready
                 && !columns(relation).contains(&0)
-                && columns(relation).len() <= MAX_COLUMNS;
+                && columns(relation).len() <= MAX_COLUMNS
+                && (0..columns(relation).len())
+                    .all(|at| compat::attribute_length((*relation).rd_att, at) > 0);
             let is_total = || {
                 raw::heap_attisnull(
                     (*relation).rd_indextuple,

@@ -53,6 +53,19 @@ def test_p17_index_that_includes_columns(connect, admin):
     assert without == through and len(without) == 5
 
 
+@pytest.mark.parametrize("columns", ["(relation) include (changes)", "(changes)"])
+def test_p17_index_of_values_of_any_length(connect, admin, columns):
+    """It has no entries: one that is too long for it would make a writer fail."""
+    admin.execute("create table note (id integer primary key, value text)")
+    session = new_session(admin, "note")
+    admin.execute(f"create index long on event.log_0 {columns}")
+    writer = connect()
+    writer.execute("insert into note select n, repeat(chr(97 + n % 26), 10 + n % 50) from generate_series(1, 3000) n")
+    # Nothing that can be compressed.
+    writer.execute("insert into note select 0, string_agg(gen_random_uuid()::text, '') from generate_series(1, 1000)")
+    assert [event["key"]["id"] for event in events(admin, session)] == [*range(1, 3001), 0]
+
+
 def test_p17_index_of_the_rows_in_which_a_column_is_true(connect, admin):
     """It has those, and no others."""
     new_session(admin, "t")
