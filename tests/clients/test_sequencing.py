@@ -7,6 +7,7 @@ from psycopg import errors
 
 from clusters import PrivateCluster, Standby
 from patience import until
+from stretches import STRETCH
 from stuck import Command, Gate, no_waiting, stuck, without_places, workers
 from wire import Listener, events, new_session
 
@@ -336,8 +337,12 @@ def test_p09_copies_of_a_database_with_what_waits(connect):
         copies = [f"copy_{n}" for n in range(4)]
         for copy in copies:
             cluster.sql(f"create database {copy} template own strategy file_copy")
+        stretches = set()
         for copy in copies:
             with connect(cluster.dsn(copy)) as connection:
                 # Which gives it its place, before anybody has changed anything there.
                 connection.execute("select event.session_attach(%s)", (session,))
                 assert ids(connection, session) == [1, 2], copy
+                stretches |= set(connection.execute(f"select distinct {STRETCH.format('t')} from event.transaction t").fetchall())
+    # Otherwise this shows nothing.
+    assert len(stretches) < len(copies)

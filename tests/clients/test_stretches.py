@@ -9,10 +9,9 @@ from clusters import PrivateCluster
 from load import in_threads
 from modes import both_modes, settle
 from replay import enough
+from stretches import STRETCH
 from wire import Listener, events, new_session
 
-# By stretch: 64 kB of WAL.
-STRETCH = "trunc(({0}.position - '0/0') / 65536)"
 # Transactions of one set, with how many lead in their stretch, no later than they.
 ALONE = f"""
 select t.set_id, t.epoch, {STRETCH.format('t')}, (select count(*) from event.transaction_0 s
