@@ -76,11 +76,11 @@ mod tests {
     #[pg_test]
     fn the_registry_follows_a_new_extension() {
         run("select event.session_create(attach => false)");
-        let (before, generation) = (registry::registry().segment, registry::generation());
+        let (before, extension) = (registry::registry().segment, registry::extension());
         run("drop extension pg_reldiff cascade");
         run("create extension pg_reldiff");
         assert_ne!(registry::registry().segment, before);
-        assert_ne!(registry::generation(), generation);
+        assert_ne!(registry::extension(), extension);
         run("select event.session_create(attach => false)");
     }
 }

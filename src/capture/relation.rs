@@ -82,7 +82,7 @@ impl WatchedRelation {
 #[derive(Default)]
 struct Cache {
     /// Of the registry.
-    generation: u64,
+    extension: Option<Oid>,
     /// `None` for a relation that nobody watches.
     relations: FxHashMap<Oid, Option<Rc<WatchedRelation>>>,
 }
@@ -116,12 +116,12 @@ pub enum Stale {
 /// Drops the entries that are not true any more, and says which.
 pub fn apply_invalidations() -> Option<Stale> {
     let pending = invalidation::take()?;
-    let generation = registry::generation();
-    let known_generation = CACHE.with_borrow(|cache| cache.generation);
-    if pending.everything || generation != known_generation {
+    let extension = registry::extension();
+    let known_extension = CACHE.with_borrow(|cache| cache.extension);
+    if pending.everything || extension != known_extension {
         HORIZON.set(transaction::oldest_running_xid());
         CACHE.set(Cache {
-            generation,
+            extension,
             relations: FxHashMap::default(),
         });
         return Some(Stale::Everything);

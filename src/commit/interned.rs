@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use pgrx::pg_sys::Oid;
 use rustc_hash::FxHashMap;
 
 use crate::change::recipients::Recipients;
@@ -15,8 +16,8 @@ const MOST: usize = 10_000;
 
 #[derive(Default)]
 struct Interned {
-    /// Of the registry, and the segment that the sets are stored in.
-    place: (u64, i64),
+    /// The extension, and its segment that the sets are stored in.
+    place: (Option<Oid>, i64),
     /// Stored by committed transactions.
     known: FxHashMap<Rc<Recipients>, i64>,
     /// Stored by this transaction.
@@ -31,7 +32,7 @@ thread_local! {
 
 /// The id of the set with these recipients that is stored in this transaction's segment; it is stored if it is not found.
 pub fn id(segment: &Tables, recipients: &Rc<Recipients>) -> i64 {
-    let place = (registry::generation(), segment.number);
+    let place = (registry::extension(), segment.number);
     let seen = INTERNED.with_borrow_mut(|interned| {
         if interned.place != place {
             *interned = Interned {

@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use super::registry::{generation, registry};
+use pgrx::pg_sys::Oid;
+
+use super::registry::{self, registry};
 use crate::pg::table::{Read, Table};
 use crate::pg::transaction;
 
@@ -19,8 +21,8 @@ struct Epoch {
 }
 
 thread_local! {
-    /// The epoch that this backend has seen, and the registry's generation then.
-    static SEEN: Cell<Option<(u64, Epoch)>> = const { Cell::new(None) };
+    /// The epoch that this backend has seen, and in whose tables.
+    static SEEN: Cell<Option<(Option<Oid>, Epoch)>> = const { Cell::new(None) };
 }
 
 /// The current epoch. A new one begins when the database is not the one that wrote the newest row.
@@ -29,7 +31,7 @@ pub fn current() -> u16 {
 }
 
 /// A number that this database has and, but by chance, no other one, also if it has the same oid and has been copied from the same
-/// one: unless it is a copy of a copy of one of that oid. None before the epoch has begun. There are several if two writers began it at once.
+/// one; `docs/decisions.md` names the exception. None before the epoch has begun. There are several if two writers began it at once.
 pub fn nonce() -> Option<u32> {
     find().ok().map(|epoch| epoch.nonce)
 }
@@ -55,9 +57,9 @@ fn next(newest: Option<u16>) -> u16 {
 
 /// The epoch of this database, or else the newest one of another.
 fn find() -> Result<Epoch, Option<u16>> {
-    let generation = generation();
+    let extension = registry::extension();
     if let Some((seen, epoch)) = SEEN.get()
-        && seen == generation
+        && seen == extension
     {
         return Ok(epoch);
     }
@@ -73,7 +75,7 @@ fn find() -> Result<Epoch, Option<u16>> {
     if (row.int8(SYSTEM) as u64, row.oid(DATABASE)) != transaction::database() {
         return Err(Some(epoch.number));
     }
-    SEEN.set(Some((generation, epoch)));
+    SEEN.set(Some((extension, epoch)));
     Ok(epoch)
 }
 

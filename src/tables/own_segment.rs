@@ -3,33 +3,36 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use pgrx::pg_sys::Oid;
+
 use super::registry;
 use super::segment;
 use super::segment_tables::Tables;
 use crate::pg::{lock, transaction};
 
 /// A segment that a transaction writes to.
-#[derive(Clone)]
 struct Own {
     /// The nesting level that holds the lock.
     level: i32,
-    /// Of the registry.
-    generation: u64,
+    /// Whose segment it is.
+    extension: Option<Oid>,
     tables: Rc<Tables>,
 }
 
 thread_local! {
-    static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
+    /// Mostly one. There is another where a savepoint has made the extension anew, which may be rolled back.
+    static OWN: RefCell<Vec<Own>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The segment that this transaction writes to: the same one to its end. It is not closed before that.
 pub fn get() -> Rc<Tables> {
-    let generation = registry::generation();
-    // Of another generation it is gone: the transaction has dropped the extension, and created it anew.
-    if let Some(own) = OWN.with_borrow(Clone::clone)
-        && own.generation == generation
-    {
-        return own.tables;
+    let extension = registry::extension();
+    let known = OWN.with_borrow(|all| {
+        let own = all.iter().find(|own| own.extension == extension)?;
+        Some(Rc::clone(&own.tables))
+    });
+    if let Some(tables) = known {
+        return tables;
     }
     loop {
         let tables = segment::ring().active().tables();
@@ -41,11 +44,12 @@ pub fn get() -> Rc<Tables> {
             lock::relation_row_exclusive(tables.log);
         }
         if segment::ring().active().number == tables.number {
-            OWN.set(Some(Own {
+            let own = Own {
                 level: transaction::nest_level(),
-                generation,
+                extension,
                 tables: Rc::clone(&tables),
-            }));
+            };
+            OWN.with_borrow_mut(|all| all.push(own));
             return tables;
         }
     }
@@ -53,21 +57,19 @@ pub fn get() -> Rc<Tables> {
 
 /// The savepoint that held the lock has given it to its parent.
 pub fn at_sub_commit(level: i32) {
-    OWN.with_borrow_mut(|own| {
-        if let Some(own) = own
-            && own.level >= level
-        {
-            own.level = level - 1;
+    OWN.with_borrow_mut(|all| {
+        for own in all {
+            own.level = own.level.min(level - 1);
         }
     });
 }
 
 /// The lock is gone with the savepoint, and so is what was written.
 pub fn at_sub_abort(level: i32) {
-    OWN.with_borrow_mut(|own| own.take_if(|own| own.level >= level));
+    OWN.with_borrow_mut(|all| all.retain(|own| own.level < level));
 }
 
 /// The transaction has ended.
 pub fn clear() {
-    OWN.set(None);
+    OWN.with_borrow_mut(Vec::clear);
 }

@@ -1,4 +1,4 @@
-//! The oids of our tables and indexes, looked up once per backend.
+//! The oids of our tables and indexes, looked up again when something says that they may be others.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,7 +11,6 @@ use crate::pg::name;
 macro_rules! registry {
     ($($name:ident)*) => {
         /// An oid for each table and index of `sql/tables.sql`, by its name.
-        #[derive(PartialEq)]
         pub struct Registry {
             /// The row of pg_extension: what the commit lock locks.
             pub extension: Oid,
@@ -74,19 +73,17 @@ pub fn find(relation: &str) -> Option<Oid> {
 /// What this backend knows of the oids.
 struct Known {
     registry: RefCell<Option<Rc<Registry>>>,
-    /// Whether that is so.
-    is_there: Cell<bool>,
+    /// Whose they are.
+    extension: Cell<Option<Oid>>,
     is_stale: Cell<bool>,
-    generation: Cell<u64>,
 }
 
 thread_local! {
     static KNOWN: Known = const {
         Known {
             registry: RefCell::new(None),
-            is_there: Cell::new(false),
+            extension: Cell::new(None),
             is_stale: Cell::new(false),
-            generation: Cell::new(0),
         }
     };
 }
@@ -103,13 +100,12 @@ pub fn registry() -> Rc<Registry> {
 
 /// Whether our tables are there, but for those of the segments.
 pub fn exists() -> bool {
-    look_up();
-    KNOWN.with(|known| known.is_there.get())
+    extension().is_some()
 }
 
 /// Makes sure that what is known is true.
 fn look_up() {
-    if !KNOWN.with(|known| known.is_there.get() && !known.is_stale.get()) {
+    if KNOWN.with(|known| known.extension.get().is_none() || known.is_stale.get()) {
         load();
     }
 }
@@ -122,10 +118,9 @@ fn load() {
     let loaded = Registry::load().map(Rc::new);
     std::mem::forget(unless_it_ends_well);
     KNOWN.with(|known| {
-        if *known.registry.borrow() != loaded {
-            known.generation.set(known.generation.get() + 1);
-        }
-        known.is_there.set(loaded.is_some());
+        known
+            .extension
+            .set(loaded.as_ref().map(|registry| registry.extension));
         known.registry.replace(loaded);
     });
 }
@@ -144,11 +139,11 @@ pub fn is_loaded() -> bool {
     ask(|_| ()).is_some()
 }
 
-/// Changes when the oids do: the extension has been dropped and created anew, and whatever a cache knows of
-/// its tables is void.
-pub fn generation() -> u64 {
+/// The extension whose tables are there. What a cache knows of them is true as long as this is the same: dropped and created
+/// anew, it is another one. Indexes come and go meanwhile.
+pub fn extension() -> Option<Oid> {
     look_up();
-    KNOWN.with(|known| known.generation.get())
+    KNOWN.with(|known| known.extension.get())
 }
 
 /// The oids will be looked up again.

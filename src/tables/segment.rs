@@ -182,8 +182,8 @@ pub fn removed_end(read: Read) -> Option<End> {
     newest_removed(read).and_then(|(_, end)| end)
 }
 
-/// A ring, and the registry's generation when it was read.
-type Known = (u64, Rc<Ring>);
+/// A ring, and the extension that it is of.
+type Known = (Option<Oid>, Rc<Ring>);
 
 thread_local! {
     static RING_SEEN: RefCell<Option<Known>> = const { RefCell::new(None) };
@@ -192,10 +192,10 @@ thread_local! {
 
 /// The segments as of the last invalidation that this backend has accepted.
 pub fn ring() -> Rc<Ring> {
-    let generation = registry::generation();
+    let extension = registry::extension();
     let seen = RING_SEEN.with_borrow(Clone::clone);
     if let Some((known, ring)) = seen
-        && known == generation
+        && known == extension
         && !STALE.get()
     {
         return ring;
@@ -207,7 +207,7 @@ pub fn ring() -> Rc<Ring> {
         let ring = Rc::new(Ring::load());
         // Reading accepts invalidations, too.
         if !STALE.get() {
-            RING_SEEN.set(Some((generation, Rc::clone(&ring))));
+            RING_SEEN.set(Some((extension, Rc::clone(&ring))));
             return ring;
         }
     }

@@ -7,11 +7,11 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::iter;
 use std::rc::Rc;
 
-use pgrx::pg_sys::Datum;
+use pgrx::pg_sys::{Datum, Oid};
 
 use super::contents::Contents;
 use super::epoch;
-use super::registry::generation;
+use super::registry;
 use super::segment::{self, State};
 use super::segment_tables::Tables;
 use super::sequenced::{self, Sequenced};
@@ -45,8 +45,8 @@ pub struct Unsequenced {
 }
 
 thread_local! {
-    /// When nothing was waiting, and the registry's generation then.
-    static NOTHING_WAITED: Cell<Option<(u64, Mark)>> = const { Cell::new(None) };
+    /// When nothing was waiting, and in whose tables.
+    static NOTHING_WAITED: Cell<Option<(Option<Oid>, Mark)>> = const { Cell::new(None) };
 }
 
 /// Records the running transaction as one without a place.
@@ -132,7 +132,7 @@ impl Unsequenced {
 /// nothing where none has been committed without a place lately.
 pub fn may_wait() -> bool {
     let now = in_flight::mark();
-    now.is_none() || now.map(|now| (generation(), now)) != NOTHING_WAITED.get()
+    now.is_none() || now.map(|now| (registry::extension(), now)) != NOTHING_WAITED.get()
 }
 
 /// Whether a transaction that has been committed by now is waiting for its place.
@@ -147,7 +147,7 @@ pub fn is_waiting() -> bool {
         && let Some(begun) = begun
         && !is_there(Read::Uncommitted)
     {
-        NOTHING_WAITED.set(Some((generation(), begun)));
+        NOTHING_WAITED.set(Some((registry::extension(), begun)));
     }
     found
 }

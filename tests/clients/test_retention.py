@@ -193,6 +193,33 @@ def test_a_savepoint_that_is_rolled_back_holds_nothing(connect, admin):
     assert told(admin, session) == ["overflow", *range(1001, 5001)]
 
 
+ANEW = """
+savepoint s; drop extension pg_reldiff; create extension pg_reldiff; select event.session_create(); select event.subscribe_table('item');
+insert into item select s, repeat('x', 100) from generate_series(4001, 6000) s; rollback to s
+"""
+
+
+@pytest.mark.parametrize("change", ["", ANEW], ids=["reindexed", "made-anew"])
+def test_p01_a_long_transaction_keeps_its_segment_whatever_is_looked_up(connect, admin, change):
+    """What it writes later is in the same one as what it has written before: its place tells readers where that is."""
+    session = new_session(admin, "item")
+    admin.execute(f"alter database {admin.info.dbname} set reldiff.outbox_memory = '64kB'")
+    insert(admin, 1)
+    writer = connect(autocommit=False)
+    writer.execute("insert into item select s, repeat('x', 100) from generate_series(1001, 3000) s")
+    next_segment(admin)
+    admin.execute("reindex table concurrently event.inbox_size")
+    if change:
+        writer.execute(change)
+    insert(writer, 2)
+    writer.execute("savepoint t")
+    insert(writer, 3)
+    writer.execute("rollback to t")
+    insert(writer, 4)
+    writer.commit()
+    assert told(admin, session) == [1, *range(1001, 3001), 2, 4]
+
+
 def next_segment(admin) -> None:
     """What was written to until now is closed, and nothing is removed yet."""
     admin.execute(f"alter database {admin.info.dbname} set reldiff.retention = '{2 * RETENTION}s'")
