@@ -3,6 +3,8 @@
 
 use pgrx::pg_sys;
 
+use super::row::RowId;
+
 /// `TupleDescAttr`: attribute `at`, counted from 0.
 ///
 /// # Safety
@@ -37,6 +39,25 @@ pub unsafe fn attribute_length(descriptor: pg_sys::TupleDesc, at: usize) -> i16 
     // SAFETY: the caller's promise.
     unsafe {
         tuple_desc_attr(descriptor, at).attlen
+    }
+}
+
+/// `simple_heap_update`: replaces the row by this tuple, which is told where it stands. Raises if another transaction has changed it.
+///
+/// # Safety
+/// The table is open, the row is one of it, and the tuple has been formed for it.
+pub unsafe fn simple_heap_update(table: pg_sys::Relation, row: RowId, tuple: pg_sys::HeapTuple) {
+    let mut row = row.0;
+    #[cfg(not(feature = "pg15"))]
+    // SAFETY: the caller's promise. Which indexes need an entry is in the tuple, too.
+    unsafe {
+        let mut indexes = pg_sys::TU_UpdateIndexes::TU_None;
+        pg_sys::simple_heap_update(table, &mut row, tuple, &mut indexes);
+    }
+    #[cfg(feature = "pg15")]
+    // SAFETY: the caller's promise.
+    unsafe {
+        pg_sys::simple_heap_update(table, &mut row, tuple);
     }
 }
 

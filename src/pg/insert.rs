@@ -1,10 +1,11 @@
-//! Inserting rows into a table and its indexes.
+//! Writing rows to a table and its indexes.
 
 use pgrx::pg_sys::{self, Datum, Oid};
 
+use super::compat;
 use super::index::Index;
 use super::raw;
-use super::row::Values;
+use super::row::{RowId, Values};
 use super::table::Table;
 
 /// Rows that one heap insert takes at a time, as COPY does.
@@ -44,19 +45,26 @@ impl Table {
             raw::guarded(|| {
                 let tuple = form(self.relation, &row);
                 raw::simple_heap_insert(self.relation, tuple);
-                let indexes = raw::RelationGetIndexList(self.relation);
-                let mut at = 0;
-                while !indexes.is_null() && at < (*indexes).length {
-                    let index = (*(*indexes).elements.offset(at as isize)).oid_value;
-                    if Some(index) != passed_over
-                        && let Some(index) = Index::open(index)
-                    {
-                        index.insert_entry(&row, tuple, self.relation);
-                        index.close();
-                    }
-                    at += 1;
+                insert_entries(self.relation, &row, tuple, passed_over);
+                raw::heap_freetuple(tuple);
+            });
+        }
+    }
+
+    /// Replaces a row that this transaction is the only one to change.
+    pub fn replace(&self, id: RowId, values: &[Option<Datum>]) {
+        let row = Values::of(values);
+        self.check(values);
+        // SAFETY: as when it is inserted; the row that is replaced is one that a scan of the table has just seen.
+        unsafe {
+            let tuple = raw::guarded(|| form(self.relation, &row));
+            compat::simple_heap_update(self.relation, id, tuple);
+            // Where no index has what has changed, it can be found by the entries of the one before.
+            let is_heap_only = u32::from((*(*tuple).t_data).t_infomask2) & pg_sys::HEAP_ONLY_TUPLE;
+            raw::guarded(|| {
+                if is_heap_only == 0 {
+                    insert_entries(self.relation, &row, tuple, None);
                 }
-                raw::list_free(indexes);
                 raw::heap_freetuple(tuple);
             });
         }
@@ -66,6 +74,34 @@ impl Table {
         // SAFETY: the relation is open.
         let natts = unsafe { (*(*self.relation).rd_att).natts };
         assert_eq!(natts as usize, values.len(), "a value for each column");
+    }
+}
+
+/// Makes the entries of a row that has been stored, but for that in one index.
+///
+/// # Safety
+/// The relation is open, and the tuple is that of the row, whose arrays have a value for each column; the caller is guarded.
+unsafe fn insert_entries(
+    table: pg_sys::Relation,
+    row: &Values,
+    tuple: pg_sys::HeapTuple,
+    passed_over: Option<Oid>,
+) {
+    // SAFETY: the caller's promise; the list is ours.
+    unsafe {
+        let indexes = raw::RelationGetIndexList(table);
+        let mut at = 0;
+        while !indexes.is_null() && at < (*indexes).length {
+            let index = (*(*indexes).elements.offset(at as isize)).oid_value;
+            if Some(index) != passed_over
+                && let Some(index) = Index::open(index)
+            {
+                index.insert_entry(row, tuple, table);
+                index.close();
+            }
+            at += 1;
+        }
+        raw::list_free(indexes);
     }
 }
 

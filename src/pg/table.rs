@@ -8,7 +8,7 @@
 
 use std::marker::PhantomData;
 
-use pgrx::pg_sys::{self, Datum, Oid};
+use pgrx::pg_sys::{self, Oid};
 
 use super::raw;
 use super::row::{MAX_COLUMNS, Row, RowId, Values};
@@ -107,20 +107,6 @@ impl Table {
             descriptor,
             limited_to: (read == Read::Inserted).then(active),
             table: PhantomData,
-        }
-    }
-
-    /// Replaces a row that this transaction is the only one to change.
-    pub fn replace(&self, row: RowId, values: &[Option<Datum>]) {
-        let (mut row, mut values) = (row.0, Values::of(values));
-        // SAFETY: the relation is open, the arrays have a value for each column.
-        unsafe {
-            let tuple = pg_sys::heap_form_tuple(
-                (*self.relation).rd_att,
-                values.values.as_mut_ptr(),
-                values.nulls.as_mut_ptr(),
-            );
-            pg_sys::CatalogTupleUpdate(self.relation, &mut row, tuple);
         }
     }
 

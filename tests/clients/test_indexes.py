@@ -1,4 +1,6 @@
-"""What an administrator does to the indexes of the extension's own tables: writers do not notice, and no index is wrong."""
+"""What an administrator does to the indexes of the extension's own tables: writers do not notice, and readers find everything."""
+
+import random
 
 import pytest
 
@@ -84,6 +86,29 @@ def test_p17_predicate_that_raises(connect, admin):
     admin.execute("create or replace function f(integer) returns boolean immutable language plpgsql as $$ begin raise 'computed'; end $$")
     connect().execute("insert into t values (1)")
     assert [event["key"]["id"] for event in events(admin, session)] == [1]
+
+
+def test_p17_predicate_that_is_stored_elsewhere(connect, admin):
+    """It is too long for its row of the catalog, and no writer fetches it."""
+    session = new_session(admin, "t")
+    admin.execute(f"create index long on event.transaction_0 (xid) where nonce in ({', '.join(map(str, random.sample(range(10**9), 4000)))})")
+    connect().execute("insert into t values (1)")
+    assert [event["key"]["id"] for event in events(admin, session)] == [1]
+
+
+@pytest.mark.parametrize("index", ["(left(acknowledged, 16))", "(acknowledged)", "(session_id) where acknowledged < 'x'"])
+def test_p17_index_of_what_is_acknowledged(admin, index):
+    """An acknowledgement makes no entry in it: it would have to compute, or store, what somebody else has thought of."""
+    session = new_session(admin, "t")
+    admin.execute(f"create index own on event.session_position {index}")
+    size = admin.execute("select pg_relation_size('event.own')").fetchone()
+    for n in range(300):
+        admin.execute("insert into t values (%s)", (n,))
+        (event,) = events(admin, session)
+        assert event["key"]["id"] == n
+        admin.execute("select event.ack(%s, %s)", (event["cursor"], session))
+    assert admin.execute("select pg_relation_size('event.own')").fetchone() == size
+    assert admin.execute("select count(*) from event.session_position where session_id = %s", (session,)).fetchone() == (1,)
 
 
 def read(reader, session) -> list:
