@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::ffi::CStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use pgrx::{PgTryBuilder, pg_sys};
@@ -85,6 +86,13 @@ fn make() -> Option<SharedMemory> {
             ),
         })
     }
+}
+
+/// A number by which what differs is as good as never the same (SipHash), nor is it what has not been written yet.
+pub fn mark(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Shared memory with this name and length, of zeros if it is new; `None` if there is no room, or if another length has been

@@ -11,7 +11,7 @@ use super::{epoch, feed, skipped};
 use crate::pg::shared_memory;
 
 /// Of the last transaction of an epoch that has its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Last {
     pub lsn: u64,
     /// Microseconds since 2000-01-01 UTC.
@@ -44,9 +44,10 @@ pub fn get(epoch: u16) -> Last {
             .each_ref()
             .map(|value| value.load(Ordering::SeqCst));
         for has_skips in [false, true] {
-            if Some(owner) == mark(epoch, has_skips) {
-                let at = at as i64;
-                return Last { lsn, at, has_skips };
+            let at = at as i64;
+            let last = Last { lsn, at, has_skips };
+            if Some(owner) == mark(epoch, last) {
+                return last;
             }
         }
     }
@@ -62,8 +63,8 @@ pub fn get(epoch: u16) -> Last {
 
 /// The running transaction has this place, as the last one.
 pub fn set(placed: &Placed) {
-    let mark = mark(placed.position.epoch, placed.has_skips);
-    OWN.set(mark.map(|mark| (mark, Last::from(placed))));
+    let last = Last::from(placed);
+    OWN.set(mark(placed.position.epoch, last).map(|mark| (mark, last)));
 }
 
 /// The transaction is visible to all, and has the commit lock still. Makes no call that could raise.
@@ -83,8 +84,8 @@ pub fn clear() {
     OWN.set(None);
 }
 
-/// Never 0. By the database itself: one that is made anew can have the same oid and begin the same epoch.
-fn mark(epoch: u16, has_skips: bool) -> Option<u64> {
-    let nonce = epoch::nonce()?;
-    Some(u64::from(nonce) << 32 | u64::from(epoch) << 1 | u64::from(has_skips))
+/// By the database itself: one that is made anew can have the same oid and begin the same epoch. And by what it marks: two databases
+/// that have the same place can write there at once.
+fn mark(epoch: u16, last: Last) -> Option<u64> {
+    Some(shared_memory::mark((epoch::nonce()?, epoch, last)))
 }

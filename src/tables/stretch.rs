@@ -11,7 +11,6 @@
 //! entry for the first of each stretch only is how Apache Kafka finds a message in a segment of its log.
 
 use std::cell::RefCell;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
@@ -100,20 +99,14 @@ pub fn at_rollback() {
 fn mark(set: i64, position: Position) -> Option<(u64, usize)> {
     // Copies of a database have the same sets, and begin the same epoch; one that is made anew can have the same oid, too.
     let set = (epoch::nonce()?, set);
-    Some((hash((set, Stretch::of(position))), hash(set) as usize))
+    let mark = shared_memory::mark((set, Stretch::of(position)));
+    Some((mark, shared_memory::mark(set) as usize))
 }
 
 /// Sets that have the same place by chance take it from each other.
 fn place(shared: SharedMemory, at: usize) -> &'static AtomicU64 {
     let places = shared.header.led.as_flattened();
     &places[at % places.len()]
-}
-
-/// SipHash, by which what differs is as good as never the same.
-fn hash(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]
