@@ -1,8 +1,8 @@
 //! Everything that the extension raises: one clear sentence, a SQLSTATE and a HINT that can be pasted. Row
 //! values never stand in a message. `tests/regress/sql/errors.sql` shows each of them.
 
-use pgrx::PgSqlErrorCode as Code;
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode as Code};
 
 use crate::pg::report::{self, Object};
 
@@ -92,6 +92,8 @@ errors! {
     TriggerProtocol { function: &'static str, problem: &'static str },
     /// The installed SQL objects are not those of this library.
     ExtensionOutOfDate,
+    /// The same, for a writer: only a warning.
+    ChangesNotRecorded,
 }
 
 /// What a user gets to read.
@@ -440,6 +442,11 @@ impl Error {
                 "the SQL objects of pg_reldiff are not those of its library".into(),
                 "ALTER EXTENSION pg_reldiff UPDATE".into(),
             ),
+            ChangesNotRecorded => (
+                Code::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the changes of this transaction are not recorded, since the SQL objects of pg_reldiff are not those of its library".into(),
+                "ALTER EXTENSION pg_reldiff UPDATE".into(),
+            ),
         };
         Text {
             code,
@@ -453,12 +460,23 @@ impl Error {
 
 /// Raises the error.
 pub fn raise(error: Error) -> ! {
+    let (report, object) = report_of(error);
+    report::raise(report, object)
+}
+
+/// Warns, where nothing may fail. The fields that name an object are left out.
+pub fn warn(error: Error) {
+    let (report, _) = report_of(error);
+    report.report(PgLogLevel::WARNING);
+}
+
+fn report_of(error: Error) -> (ErrorReport, Object) {
     let text = error.text();
     let mut report = ErrorReport::new(text.code, text.message, "pg_reldiff").set_hint(text.hint);
     if let Some(detail) = text.detail {
         report = report.set_detail(detail);
     }
-    report::raise(report, text.object)
+    (report, text.object)
 }
 
 /// The schema and table fields, from a qualified name as [`crate::pg::relation`] quotes it.

@@ -8,7 +8,7 @@ use crate::change::operation::Control;
 use crate::change::{gaps, outbox};
 use crate::pg::inheritance;
 use crate::pg::transaction::{accept_invalidations, current_command, nest_level};
-use crate::tables::{addressee, registry, subscribers};
+use crate::tables::{addressee, registry, subscribers, unrecorded};
 
 /// A row of this table, or all of them, have changed in silence: of what stands above it, too.
 pub fn note(relation: Oid) {
@@ -40,6 +40,7 @@ pub fn tell() {
 
 fn tell_of(relations: impl Iterator<Item = u32>) {
     if !registry::exists() {
+        unrecorded::warn();
         return;
     }
     accept_invalidations();

@@ -17,7 +17,7 @@ use crate::pg::fault;
 use crate::pg::inheritance::{self, Ancestor};
 use crate::pg::trigger::{self, After, Fires, Trigger};
 use crate::pg::{relation as catalog, tuple};
-use crate::tables::{addressee, registry};
+use crate::tables::{addressee, registry, unrecorded};
 
 /// A watched relation that the rows of a table belong to.
 pub struct Level {
@@ -142,6 +142,7 @@ thread_local! {
 /// The relation is open.
 pub unsafe fn of(open: pg_sys::Relation) -> Option<Rc<Levels>> {
     if !registry::exists() {
+        unrecorded::warn();
         return None;
     }
     match relation::apply_invalidations() {

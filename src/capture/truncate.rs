@@ -10,7 +10,7 @@ use crate::change::operation::Control;
 use crate::gucs;
 use crate::pg::transaction::{current_command, statement_command};
 use crate::pg::{inheritance, relation as catalog, tuple};
-use crate::tables::registry;
+use crate::tables::{registry, unrecorded};
 
 /// Tells the server how `capture_truncate` is called.
 #[unsafe(no_mangle)]
@@ -39,6 +39,8 @@ pub unsafe extern "C-unwind" fn capture_truncate(fcinfo: pg_sys::FunctionCallInf
         gap::note(relation);
     } else if registry::exists() {
         truncated(relation, is_partitioned);
+    } else {
+        unrecorded::warn();
     }
     Datum::null()
 }

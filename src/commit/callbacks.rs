@@ -17,7 +17,7 @@ use crate::change::{gaps, outbox, replay};
 use crate::pg::report::never_raise;
 use crate::pg::transaction::{is_exiting, nest_level};
 use crate::pg::{fault, in_flight, notify};
-use crate::tables::{epoch, last_place, own_segment, stretch, wakeups};
+use crate::tables::{epoch, last_place, own_segment, stretch, unrecorded, wakeups};
 
 thread_local! {
     static AT_ROLLBACK: Cell<Option<fn()>> = const { Cell::new(None) };
@@ -120,4 +120,5 @@ fn clear() {
     notify::clear();
     own_segment::clear();
     wakeups::clear();
+    unrecorded::clear();
 }

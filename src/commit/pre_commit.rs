@@ -19,7 +19,9 @@ use crate::pg::{fault, lock, worker};
 use crate::tables::contents::Contents;
 use crate::tables::feed::Feed;
 use crate::tables::unsequenced::{self, Unsequenced};
-use crate::tables::{commit_lock, epoch, last_place, maintenance, own_segment, segment, sequencer};
+use crate::tables::{
+    commit_lock, epoch, last_place, maintenance, own_segment, sequencer, unrecorded,
+};
 
 /// Queues a session's pending events as notifications of this transaction. Without the commit lock a nudge stands for
 /// them. False if the server's queue had no room for them.
@@ -49,7 +51,7 @@ fn tell_gaps() {
 /// place when it has been committed, by whomever.
 pub fn before_prepare() {
     tell_gaps();
-    if has_events() && segment::exists() {
+    if has_events() && unrecorded::can_record() {
         accept_invalidations();
         lock::wait_without_timeout();
         commit_unsequenced(Stored::now().transaction);
@@ -63,7 +65,7 @@ pub fn run() {
     tell_gaps();
     let has_events = has_events();
     let replays = replay::take();
-    if (!has_events && replays.is_empty()) || !segment::exists() {
+    if (!has_events && replays.is_empty()) || !unrecorded::can_record() {
         return late::begin();
     }
     // A procedure that commits again and again has one context for all of its transactions.

@@ -13,7 +13,7 @@ use crate::change::outbox::{self, Changes};
 use crate::gucs;
 use crate::pg::memory::in_own_context;
 use crate::pg::transaction::{ActiveSnapshot, nest_level, top_xid};
-use crate::tables::{epoch, invalidation, own_segment, segment};
+use crate::tables::{epoch, invalidation, own_segment, unrecorded};
 
 /// What the subtransactions of one level have stored.
 struct OfLevel {
@@ -67,7 +67,7 @@ pub fn spill(level: i32) {
 
 /// Stores these changes of the running subtransaction.
 pub fn store(level: i32, changes: Changes) {
-    if changes.is_empty() || !segment::exists() {
+    if changes.is_empty() || !unrecorded::can_record() {
         return;
     }
     // There can be a great many subtransactions, and none may leave memory to its parent.

@@ -32,6 +32,7 @@ pub mod subscribers;
 pub mod subscription;
 pub mod tracked;
 pub mod transaction;
+pub mod unrecorded;
 pub mod unsequenced;
 pub mod wakeups;
 pub mod watch;

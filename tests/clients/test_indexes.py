@@ -111,6 +111,31 @@ def test_p17_index_of_what_is_acknowledged(admin, index):
     assert admin.execute("select count(*) from event.session_position where session_id = %s", (session,)).fetchone() == (1,)
 
 
+@pytest.mark.parametrize(("break_it", "mend_it"), [
+    ("alter index event.log_0_xid_set_id_command_arrival_idx rename to away", "alter index event.away rename to log_0_xid_set_id_command_arrival_idx"),
+    ("alter index event.segment_number rename to away", "alter index event.away rename to segment_number"),
+    ("alter schema event rename to away", "alter schema away rename to event"),
+])
+def test_p17_what_cannot_be_recorded_warns(connect, admin, break_it, mend_it):
+    """No writer fails, and each of their transactions is told so once."""
+    session = new_session(admin, "t")
+    insert = "insert into t values (%s), (%s + 100)"
+    admin.execute(insert, (1, 1))
+    admin.execute(break_it)
+    writer, warnings = connect(autocommit=False), []
+    writer.add_notice_handler(lambda notice: warnings.append((notice.severity_nonlocalized, notice.sqlstate, notice.message_hint)))
+    for n in (2, 3):
+        writer.execute(insert, (n, n))
+        writer.execute("update t set id = id + 1000 where id = %s", (n,))
+        writer.commit()
+    assert warnings == [("WARNING", "55000", "ALTER EXTENSION pg_reldiff UPDATE")] * 2
+    admin.execute(mend_it)
+    writer.execute(insert, (4, 4))
+    writer.commit()
+    assert len(warnings) == 2
+    assert [event["key"]["id"] for event in events(admin, session)] == [1, 101, 4, 104]
+
+
 def read(reader, session) -> list:
     """By several calls, which give the same; what the session has been told first is acknowledged."""
     feed, = reader.execute("select event.feed(%s) -> 'events'", (session,)).fetchone()

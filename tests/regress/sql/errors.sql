@@ -270,6 +270,12 @@ select show($$ select events() $$);
 select show($$ select events() $$);
 rollback;
 select count(*) from events();
+-- ChangesNotRecorded
+begin;
+drop index event.segment_number;
+insert into person (id, name) values (1000, 'a'), (1001, 'b');
+update person set name = 'c' where id = 1000;
+rollback;
 
 -- No message holds a value of a row.
 insert into person (name) values ('prepared');
