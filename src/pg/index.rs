@@ -124,10 +124,6 @@ unsafe fn predicate_column(index: pg_sys::Relation) -> Option<i16> {
             pg_sys::Anum_pg_index_indpred as i16,
             &mut false,
         );
-        // One so long that it is stored elsewhere is more than a column; to fetch it takes a snapshot.
-        if pgrx::varlena::varatt_is_1b_e(predicate.cast_mut_ptr()) {
-            return None;
-        }
         let text = raw::text_to_cstring(predicate.cast_mut_ptr());
         let node = raw::stringToNode(text).cast::<pg_sys::Node>();
         // One that is not of the system, and not the whole row.
